@@ -1,0 +1,223 @@
+#include "config/schema.h"
+
+#include "config/check.h"
+#include "config/conf.h"
+#include "config/syntax.h"
+
+#define ROOT(field)       .offset = offsetof(struct conf, field)
+#define SERVER(field)     .offset = offsetof(struct conf_server, field)
+#define TRUSTPOINT(field) .offset = offsetof(struct conf_trustpoint, field)
+
+#define TYPE(key, kind)  .name = (key), .type = CONF_TYPE_##kind
+#define RANGE(low, high) .minimum = (low), .maximum = (high)
+#define SYNTAX(kind)     .syntax = &conf_syntax_##kind
+#define LATER(key)                                                                                 \
+	{                                                                                          \
+		TYPE(key, LATER)                                                                   \
+	}
+
+/* At most a day; what 0 means is each key's to say. */
+#define SECONDS RANGE(0, 86400)
+
+/* clang-format off */
+
+/* ---- choices ------------------------------------------------------------ */
+
+const struct conf_choice conf_offload_choices[] = {
+	{ .word = "auto",     .value = CONF_OFFLOAD_AUTO },
+	{ .word = "tx",       .value = CONF_OFFLOAD_TX },
+	{ .word = "both",     .value = CONF_OFFLOAD_BOTH },
+	{ .word = "off",      .value = CONF_OFFLOAD_OFF },
+	{ .word = "required", .value = CONF_OFFLOAD_REQUIRED },
+	{ .word = NULL },
+};
+
+static const struct conf_choice log_levels[] = {
+	{ .word = "error",   .value = CONF_LOG_ERROR },
+	{ .word = "warning", .value = CONF_LOG_WARNING },
+	{ .word = "info",    .value = CONF_LOG_INFO },
+	{ .word = "debug",   .value = CONF_LOG_DEBUG },
+	{ .word = NULL },
+};
+
+static const struct conf_choice modes[] = {
+	{ .word = "tunnel", .value = CONF_MODE_TUNNEL },
+	{ .word = "http",   .is_later = true },
+	{ .word = NULL },
+};
+
+static const struct conf_choice tls_versions[] = {
+	{ .word = "1.2", .value = offsetof(struct conf_server, tls12) },
+	{ .word = "1.3", .value = offsetof(struct conf_server, tls13) },
+	{ .word = NULL },
+};
+
+static const struct conf_choice methods[] = {
+	{ .word = "selfsigned", .value = CONF_METHOD_SELFSIGNED },
+	{ .word = "pem",        .value = CONF_METHOD_PEM },
+	{ .word = "scep",       .is_later = true },
+	{ .word = "est",        .is_later = true },
+	{ .word = "terminal",   .is_later = true },
+	{ .word = "profile",    .is_later = true },
+	{ .word = "pkcs12",     .is_later = true },
+	{ .word = "tftp",       .is_later = true },
+	{ .word = "file",       .is_later = true },
+	{ .word = NULL },
+};
+
+static const struct conf_choice key_types[] = {
+	{ .word = "ec",  .value = CONF_KEY_EC },
+	{ .word = "rsa", .value = CONF_KEY_RSA },
+	{ .word = NULL },
+};
+
+static const struct conf_choice curves[] = {
+	{ .word = "P-256" },
+	{ .word = "P-384" },
+	{ .word = NULL },
+};
+
+/* ---- servers ------------------------------------------------------------ */
+
+static const char *const any_address[] = { "0.0.0.0", "::", NULL };
+
+static const struct conf_key timeout_keys[] = {
+	{ TYPE("handshake", NUMBER), SERVER(timeout.handshake), SECONDS, .number = 10 },
+	{ TYPE("idle", NUMBER), SERVER(timeout.idle), SECONDS, .number = 180 },
+	LATER("header"),
+	LATER("life"),
+	LATER("requests"),
+	{ .name = NULL },
+};
+
+static const struct conf_key server_keys[] = {
+	{ TYPE("name", STRING), SERVER(name), SYNTAX(name), .example = "name = \"web\"" },
+	{ TYPE("secure_server", BOOL), SERVER(secure_server), .number = true },
+	{ TYPE("secure_address", STRINGS), SERVER(secure_address), RANGE(1, 32), SYNTAX(address),
+	  .texts = any_address },
+	{ TYPE("secure_port", PORT), SERVER(secure_port), RANGE(0, 65535), .number = 443 },
+	{ TYPE("backend", BACKEND), SERVER(backend), .example = "backend = \"127.0.0.1:8080\"" },
+	{ TYPE("mode", CHOICE), SERVER(mode), .choices = modes, .number = CONF_MODE_TUNNEL },
+	{ TYPE("trustpoint", REFERENCE) },
+	{ TYPE("ciphersuites", STRINGS), SERVER(ciphersuites), RANGE(0, 64), SYNTAX(ciphersuite) },
+	{ TYPE("tls_versions", FLAGS), RANGE(1, 2), .choices = tls_versions },
+	{ TYPE("offload", CHOICE), SERVER(offload), .choices = conf_offload_choices,
+	  .number = CONF_OFFLOAD_AUTO },
+	{ TYPE("max_connections", NUMBER), SERVER(max_connections), RANGE(1, 1000000),
+	  .number = 1000 },
+	{ TYPE("timeout_policy", GROUP), .keys = timeout_keys },
+	LATER("http_server"),
+	LATER("http_address"),
+	LATER("http_port"),
+	LATER("http_action"),
+	LATER("certificates"),
+	LATER("client_auth"),
+	LATER("client_auth_trustpoint"),
+	LATER("access_class"),
+	LATER("forwarded"),
+	LATER("authentication"),
+	{ .name = NULL },
+};
+
+static const struct conf_list server_list = {
+	.count_offset = offsetof(struct conf, server_count),
+	.element_size = sizeof(struct conf_server),
+};
+
+/* ---- trustpoints -------------------------------------------------------- */
+
+static const struct conf_key enrollment_keys[] = {
+	{ TYPE("method", CHOICE), TRUSTPOINT(method), .choices = methods,
+	  .number = CONF_METHOD_SELFSIGNED },
+	LATER("url"),
+	LATER("http_proxy"),
+	LATER("retry_count"),
+	LATER("retry_period"),
+	LATER("source_interface"),
+	LATER("profile"),
+	LATER("ra"),
+	LATER("legacy_des"),
+	{ .name = NULL },
+};
+
+static const struct conf_key files_keys[] = {
+	{ TYPE("certificate", PATH), TRUSTPOINT(files.certificate) },
+	{ TYPE("key", PATH), TRUSTPOINT(files.key) },
+	{ TYPE("chain", PATH), TRUSTPOINT(files.chain) },
+	{ .name = NULL },
+};
+
+static const struct conf_key key_keys[] = {
+	{ TYPE("type", CHOICE), TRUSTPOINT(key.type), .choices = key_types,
+	  .number = CONF_KEY_EC },
+	{ TYPE("curve", WORD), TRUSTPOINT(key.curve), .choices = curves, .text = "P-256" },
+	{ TYPE("bits", NUMBER), TRUSTPOINT(key.bits), RANGE(2048, 4096), .number = 2048 },
+	LATER("label"),
+	LATER("exportable"),
+	LATER("usage"),
+	{ .name = NULL },
+};
+
+static const struct conf_key trustpoint_keys[] = {
+	{ TYPE("name", STRING), TRUSTPOINT(name), SYNTAX(name), .example = "name = \"TP1\"" },
+	{ TYPE("primary", BOOL), TRUSTPOINT(primary), .number = false },
+	{ TYPE("enrollment", GROUP), .keys = enrollment_keys },
+	{ TYPE("files", GROUP), .keys = files_keys },
+	{ TYPE("key", GROUP), .keys = key_keys },
+	{ TYPE("subject_alt_name", STRINGS), TRUSTPOINT(subject_alt_name), RANGE(0, 64),
+	  SYNTAX(alt_name) },
+	LATER("fingerprint"),
+	LATER("subject_name"),
+	LATER("fqdn"),
+	LATER("ip_address"),
+	LATER("serial_number"),
+	LATER("hash"),
+	LATER("auto_enroll"),
+	LATER("revocation_check"),
+	LATER("crl"),
+	{ .name = NULL },
+};
+
+static const struct conf_list trustpoint_list = {
+	.count_offset = offsetof(struct conf, trustpoint_count),
+	.element_size = sizeof(struct conf_trustpoint),
+	.check = conf_trustpoint_check,
+};
+
+/* ---- the file ----------------------------------------------------------- */
+
+static const struct conf_key log_keys[] = {
+	{ TYPE("level", CHOICE), ROOT(log.level), .choices = log_levels, .number = CONF_LOG_INFO },
+	{ TYPE("target", STRING), ROOT(log.target), SYNTAX(log_target), .text = "stderr" },
+	LATER("access"),
+	{ .name = NULL },
+};
+
+static const struct conf_key tickets_keys[] = {
+	{ TYPE("file", PATH), ROOT(tickets.file) },
+	{ TYPE("lifetime", NUMBER), ROOT(tickets.lifetime), RANGE(60, 604800), .number = 7200 },
+	{ .name = NULL },
+};
+
+const struct conf_key conf_keys[] = {
+	{ TYPE("state_directory", PATH), ROOT(state_directory), .text = "/var/lib/ferrule" },
+	{ TYPE("run_directory", PATH), ROOT(run_directory), .text = "/run/ferrule" },
+	{ TYPE("user", STRING), ROOT(user), SYNTAX(account), .text = "ferrule" },
+	{ TYPE("group", STRING), ROOT(group), SYNTAX(account), .text = "ferrule" },
+	{ TYPE("workers", NUMBER), ROOT(workers), RANGE(0, 64), .number = 0 },
+	{ TYPE("hostname", STRING), ROOT(hostname), SYNTAX(host_label) },
+	{ TYPE("domain_name", STRING), ROOT(domain_name), SYNTAX(domain) },
+	{ TYPE("log", GROUP), .keys = log_keys },
+	{ TYPE("drain_timeout", NUMBER), ROOT(drain_timeout), SECONDS, .number = 30 },
+	{ TYPE("tickets", GROUP), .keys = tickets_keys },
+	{ TYPE("servers", LIST), ROOT(servers), RANGE(1, 1024), .keys = server_keys,
+	  .list = &server_list,
+	  .example = "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } )" },
+	{ TYPE("trustpoints", LIST), ROOT(trustpoints), RANGE(0, 1024), .keys = trustpoint_keys,
+	  .list = &trustpoint_list },
+	LATER("clients"),
+	LATER("enrollment_profiles"),
+	{ .name = NULL },
+};
+
+/* clang-format on */

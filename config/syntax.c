@@ -1,0 +1,122 @@
+#include "config/syntax.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS  "0123456789"
+
+#define NAME_LENGTH_MAX    64
+#define ACCOUNT_LENGTH_MAX 32  /* useradd(8) */
+#define LABEL_LENGTH_MAX   63  /* RFC 1035 2.3.4 */
+#define DOMAIN_LENGTH_MAX  253 /* the same, as text without the last dot */
+
+static bool is_made_of(const char *text, const char *characters, size_t longest)
+{
+	size_t len = strspn(text, characters);
+
+	return len > 0 && len <= longest && text[len] == '\0';
+}
+
+/* Trustpoints name files of the state directory: no "..", nothing hidden. */
+static bool is_name(const char *text)
+{
+	return isalnum((unsigned char)*text) &&
+	       is_made_of(text, LETTERS DIGITS "-_.", NAME_LENGTH_MAX);
+}
+
+static bool is_account(const char *text)
+{
+	return *text != '-' && is_made_of(text, LETTERS DIGITS "-_.", ACCOUNT_LENGTH_MAX);
+}
+
+static bool is_path(const char *text)
+{
+	return *text != '\0' && strlen(text) < PATH_MAX;
+}
+
+static bool is_host_label(const char *text)
+{
+	return *text != '-' && is_made_of(text, LETTERS DIGITS "-", LABEL_LENGTH_MAX) &&
+	       text[strlen(text) - 1] != '-';
+}
+
+static bool is_domain(const char *text)
+{
+	char label[LABEL_LENGTH_MAX + 1];
+
+	if (strlen(text) > DOMAIN_LENGTH_MAX)
+		return false;
+	for (;;) {
+		size_t len = strcspn(text, ".");
+		if (len > LABEL_LENGTH_MAX)
+			return false;
+		memcpy(label, text, len);
+		label[len] = '\0';
+		if (!is_host_label(label))
+			return false;
+		if (text[len] == '\0')
+			return true;
+		text += len + 1;
+	}
+}
+
+static bool is_domain_or_empty(const char *text)
+{
+	return *text == '\0' || is_domain(text);
+}
+
+static bool is_log_target(const char *text)
+{
+	if (*text == '/')
+		return is_path(text);
+	return strcmp(text, "stderr") == 0 || strcmp(text, "syslog") == 0;
+}
+
+/* No IPv4-mapped addresses: listeners for "::" set IPV6_V6ONLY. */
+static bool is_address(const char *text)
+{
+	struct in_addr ipv4;
+	struct in6_addr ipv6;
+
+	if (inet_pton(AF_INET, text, &ipv4) == 1)
+		return true;
+	return inet_pton(AF_INET6, text, &ipv6) == 1 && !IN6_IS_ADDR_V4MAPPED(&ipv6);
+}
+
+/* A single name: ':' and '@' would be a whole expression for OpenSSL. */
+static bool is_ciphersuite(const char *text)
+{
+	return isalnum((unsigned char)*text) &&
+	       is_made_of(text, LETTERS DIGITS "-_", NAME_LENGTH_MAX);
+}
+
+static bool is_alt_name(const char *text)
+{
+	if (is_address(text))
+		return true;
+	/* RFC 6125 6.4.3: a wildcard is the whole leftmost label. */
+	return is_domain(strncmp(text, "*.", 2) == 0 ? text + 2 : text);
+}
+
+/* clang-format off */
+const struct conf_syntax conf_syntax_name = {
+	"1 to 64 letters, digits, '-', '_' or '.', the first a letter or digit", is_name };
+const struct conf_syntax conf_syntax_account = {
+	"the name of an account: 1 to 32 letters, digits, '-', '_' or '.'", is_account };
+const struct conf_syntax conf_syntax_path = { "a path", is_path };
+const struct conf_syntax conf_syntax_host_label = {
+	"a host name up to its first dot (domain_name has the rest)", is_host_label };
+const struct conf_syntax conf_syntax_domain = {
+	"a domain name such as \"example.com\", or empty", is_domain_or_empty };
+const struct conf_syntax conf_syntax_log_target = {
+	"\"stderr\", \"syslog\" or an absolute path", is_log_target };
+const struct conf_syntax conf_syntax_address = {
+	"numeric, such as \"192.0.2.1\" or \"2001:db8::1\"", is_address };
+const struct conf_syntax conf_syntax_ciphersuite = {
+	"OpenSSL's name of one cipher suite, such as \"TLS_AES_128_GCM_SHA256\"", is_ciphersuite };
+const struct conf_syntax conf_syntax_alt_name = {
+	"a DNS name or a numeric address", is_alt_name };
+/* clang-format on */

@@ -1,0 +1,32 @@
+/* config: what the text of a value has to look like. */
+#ifndef FERRULE_CONFIG_SYNTAX_H
+#define FERRULE_CONFIG_SYNTAX_H
+
+#include <stdbool.h>
+
+struct conf_backend;
+
+struct conf_syntax {
+	const char *what; /* completes "KEY must be ..." */
+	bool (*is_sound)(const char *text);
+};
+
+extern const struct conf_syntax conf_syntax_name;    /* of a server or trustpoint */
+extern const struct conf_syntax conf_syntax_account; /* user or group */
+extern const struct conf_syntax conf_syntax_path;
+extern const struct conf_syntax conf_syntax_host_label; /* up to the first dot */
+extern const struct conf_syntax conf_syntax_domain;     /* may be empty */
+extern const struct conf_syntax conf_syntax_log_target;
+extern const struct conf_syntax conf_syntax_address; /* numeric, to listen on */
+extern const struct conf_syntax conf_syntax_ciphersuite;
+extern const struct conf_syntax conf_syntax_alt_name;
+
+/*
+ * Takes a backend apart into newly allocated strings. 0; -EINVAL with the reason
+ * in `why` (a constant that completes "KEY ..."); -ENOMEM. What has been
+ * allocated hangs from `backend` in any case.
+ */
+int conf_backend_parse(
+	const char *text, const char *directory, struct conf_backend *backend, const char **why);
+
+#endif

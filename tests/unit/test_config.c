@@ -1,0 +1,896 @@
+/*
+ * config/: what a file means, what is refused and in which words. Run from the
+ * tree's root; linked with -Wl,--wrap=conf_memory_resize.
+ */
+#include <CUnit/CUnit.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/conf.h"
+#include "config/memory.h"
+#include "config/parse.h"
+#include "config/schema.h"
+
+extern CU_SuiteInfo config_suites[];
+
+#define SERVER "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } );\n"
+/* One server with further keys, in line 1. */
+#define SERVER_WITH(keys)                                                                          \
+	"servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; " keys " } );\n"
+#define TRUSTPOINT_WITH(keys) SERVER "trustpoints = ( { name = \"TP1\"; " keys " } );\n"
+#define PEM(files)            TRUSTPOINT_WITH("enrollment: { method = \"pem\"; }; " files)
+
+/* ---- help --------------------------------------------------------------- */
+
+static struct conf *parse_sound(const char *text)
+{
+	struct conf_errors errors = {0};
+	struct conf *conf = conf_parse("/test.conf", text, &errors);
+
+	for (size_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "unexpected: %s\n", errors.lines[i]);
+	CU_ASSERT_EQUAL(errors.count, 0);
+	CU_ASSERT_PTR_NOT_NULL(conf);
+	conf_errors_clear(&errors);
+	return conf;
+}
+
+/* Exactly these complaints, in this order; `expected` ends with NULL. */
+static void assert_refused(const char *path, const char *text, const char *const *expected)
+{
+	struct conf_errors errors = {0};
+	struct conf *conf = text ? conf_parse(path, text, &errors) : conf_load(path, &errors);
+	size_t count = 0;
+
+	CU_ASSERT_PTR_NULL(conf);
+	for (; expected[count]; count++) {
+		const char *line = count < errors.count ? errors.lines[count] : "(nothing)";
+		if (strcmp(line, expected[count]) != 0) {
+			fprintf(stderr, "expected: %s\ngot:      %s\n", expected[count], line);
+			CU_FAIL("another complaint than expected");
+		}
+	}
+	CU_ASSERT_EQUAL(errors.count, count);
+	conf_free(conf);
+	conf_errors_clear(&errors);
+	CU_ASSERT_EQUAL(errors.count, 0);
+	CU_ASSERT_PTR_NULL(errors.lines);
+}
+
+struct refusal {
+	const char *text;
+	const char *complaint; /* behind "/test.conf:" */
+};
+
+static void assert_each_refused(const struct refusal *refusals)
+{
+	for (; refusals->text; refusals++) {
+		char line[512];
+		snprintf(line, sizeof(line), "/test.conf:%s", refusals->complaint);
+		assert_refused("/test.conf", refusals->text, (const char *const[]){line, NULL});
+	}
+}
+
+/* ---- scratch files ------------------------------------------------------ */
+
+static char scratch[] = "/tmp/ferrule-config.XXXXXX";
+static const char *const scratch_names[] = {
+	"main.conf", "part.conf", "loop.conf", "nul.conf", "large.conf"};
+
+static const char *scratch_path(const char *name)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", scratch, name);
+	return path;
+}
+
+static void scratch_write(const char *name, const char *bytes, size_t len)
+{
+	FILE *file = fopen(scratch_path(name), "we");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_EQUAL(fwrite(bytes, 1, len, file), len);
+	CU_ASSERT_EQUAL(fclose(file), 0);
+}
+
+static void scratch_text(const char *name, const char *text)
+{
+	scratch_write(name, text, strlen(text));
+}
+
+static int scratch_open(void)
+{
+	if (!mkdtemp(scratch))
+		return -1;
+	return mkdir(scratch_path("directory"), 0700);
+}
+
+static int scratch_close(void)
+{
+	for (size_t i = 0; i < sizeof(scratch_names) / sizeof(scratch_names[0]); i++)
+		unlink(scratch_path(scratch_names[i]));
+	rmdir(scratch_path("directory"));
+	return rmdir(scratch);
+}
+
+/* ---- values ------------------------------------------------------------- */
+
+static void test_defaults(void)
+{
+	struct conf *conf = parse_sound(SERVER);
+	if (!conf)
+		return;
+	CU_ASSERT_STRING_EQUAL(conf->path, "/test.conf");
+	CU_ASSERT_STRING_EQUAL(conf->state_directory, "/var/lib/ferrule");
+	CU_ASSERT_STRING_EQUAL(conf->run_directory, "/run/ferrule");
+	CU_ASSERT_STRING_EQUAL(conf->user, "ferrule");
+	CU_ASSERT_STRING_EQUAL(conf->group, "ferrule");
+	CU_ASSERT_EQUAL(conf->workers, 0);
+	CU_ASSERT_EQUAL(conf->log.level, CONF_LOG_INFO);
+	CU_ASSERT_STRING_EQUAL(conf->log.target, "stderr");
+	CU_ASSERT_PTR_NULL(conf->tickets.file);
+	CU_ASSERT_EQUAL(conf->tickets.lifetime, 7200);
+	CU_ASSERT_EQUAL(conf->drain_timeout, 30);
+	CU_ASSERT_EQUAL(conf->trustpoint_count, 0);
+	CU_ASSERT_PTR_NULL(conf->trustpoints);
+	conf_free(conf);
+}
+
+static void test_server_defaults(void)
+{
+	struct conf *conf = parse_sound("\n" SERVER);
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL_FATAL(conf->server_count, 1);
+	const struct conf_server *server = &conf->servers[0];
+	CU_ASSERT_STRING_EQUAL(server->name, "web");
+	CU_ASSERT_EQUAL(server->line, 2);
+	CU_ASSERT_TRUE(server->secure_server);
+	CU_ASSERT_EQUAL_FATAL(server->secure_address.count, 2);
+	CU_ASSERT_STRING_EQUAL(server->secure_address.items[0], "0.0.0.0");
+	CU_ASSERT_STRING_EQUAL(server->secure_address.items[1], "::");
+	CU_ASSERT_EQUAL(server->secure_port, 443);
+	CU_ASSERT_EQUAL(server->mode, CONF_MODE_TUNNEL);
+	CU_ASSERT_PTR_NULL(server->trustpoint);
+	CU_ASSERT_EQUAL(server->ciphersuites.count, 0);
+	CU_ASSERT_PTR_NULL(server->ciphersuites.items);
+	CU_ASSERT_TRUE(server->tls12 && server->tls13);
+	CU_ASSERT_EQUAL(server->offload, CONF_OFFLOAD_AUTO);
+	CU_ASSERT_EQUAL(server->max_connections, 1000);
+	CU_ASSERT_EQUAL(server->timeout.handshake, 10);
+	CU_ASSERT_EQUAL(server->timeout.idle, 180);
+	conf_free(conf);
+}
+
+static void test_root_values(void)
+{
+	struct conf *conf = parse_sound(SERVER
+		"state_directory = \"/s\"; run_directory = \"r\"; user = \"u\"; group = \"g\";\n"
+		"workers = 64; hostname = \"router1\"; domain_name = \"example.com\";\n"
+		"log: { level = \"debug\"; target = \"/var/log/ferrule.log\"; };\n"
+		"drain_timeout = 0; tickets: { file = \"keys\"; lifetime = 60; };\n");
+	if (!conf)
+		return;
+	CU_ASSERT_STRING_EQUAL(conf->state_directory, "/s");
+	CU_ASSERT_STRING_EQUAL(conf->run_directory, "/r");
+	CU_ASSERT_STRING_EQUAL(conf->user, "u");
+	CU_ASSERT_STRING_EQUAL(conf->group, "g");
+	CU_ASSERT_EQUAL(conf->workers, 64);
+	CU_ASSERT_STRING_EQUAL(conf->hostname, "router1");
+	CU_ASSERT_STRING_EQUAL(conf->domain_name, "example.com");
+	CU_ASSERT_EQUAL(conf->log.level, CONF_LOG_DEBUG);
+	CU_ASSERT_STRING_EQUAL(conf->log.target, "/var/log/ferrule.log");
+	CU_ASSERT_EQUAL(conf->drain_timeout, 0);
+	CU_ASSERT_STRING_EQUAL(conf->tickets.file, "/keys");
+	CU_ASSERT_EQUAL(conf->tickets.lifetime, 60);
+	conf_free(conf);
+}
+
+static void test_server_values(void)
+{
+	struct conf *conf = parse_sound(SERVER_WITH(
+		"secure_server = false; secure_address = [ \"192.0.2.1\" ]; secure_port = 0x20fb; "
+		"mode = \"tunnel\"; ciphersuites = [ \"A-B\", \"C_D\" ]; tls_versions = [ \"1.3\" "
+		"]; "
+		"max_connections = 1000000L; timeout_policy: { handshake = 0; idle = 86400; }; "));
+	if (!conf)
+		return;
+	const struct conf_server *server = &conf->servers[0];
+	CU_ASSERT_FALSE(server->secure_server);
+	CU_ASSERT_EQUAL_FATAL(server->secure_address.count, 1);
+	CU_ASSERT_STRING_EQUAL(server->secure_address.items[0], "192.0.2.1");
+	CU_ASSERT_EQUAL(server->secure_port, 8443);
+	CU_ASSERT_EQUAL_FATAL(server->ciphersuites.count, 2);
+	CU_ASSERT_STRING_EQUAL(server->ciphersuites.items[1], "C_D");
+	CU_ASSERT_FALSE(server->tls12);
+	CU_ASSERT_TRUE(server->tls13);
+	CU_ASSERT_EQUAL(server->max_connections, 1000000);
+	CU_ASSERT_EQUAL(server->timeout.handshake, 0);
+	CU_ASSERT_EQUAL(server->timeout.idle, 86400);
+	conf_free(conf);
+}
+
+static void test_offload_values(void)
+{
+	static const char *const words[] = {"auto", "tx", "both", "off", "required"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), SERVER_WITH("offload = \"%s\";"), words[i]);
+		struct conf *conf = parse_sound(text);
+		if (!conf)
+			continue;
+		CU_ASSERT_EQUAL(conf->servers[0].offload, i);
+		CU_ASSERT_STRING_EQUAL(conf_offload_name(conf->servers[0].offload), words[i]);
+		conf_free(conf);
+	}
+}
+
+static void assert_same(const char *is, const char *should)
+{
+	if (is && should)
+		CU_ASSERT_STRING_EQUAL(is, should);
+	CU_ASSERT_EQUAL(is == NULL, should == NULL);
+}
+
+static void test_backends(void)
+{
+	static const struct {
+		const char *text;
+		struct conf_backend backend;
+		const char *host, *path;
+	} cases[] = {
+		/* clang-format off */
+		{ "127.0.0.1:8080", { .type = CONF_BACKEND_TCP, .port = 8080 }, "127.0.0.1", NULL },
+		{ "app_1.example.com:65535", { .type = CONF_BACKEND_TCP, .port = 65535 }, "app_1.example.com", NULL },
+		{ "[2001:db8::1]:1", { .type = CONF_BACKEND_TCP, .port = 1 }, "2001:db8::1", NULL },
+		{ "unix:/run/app", { .type = CONF_BACKEND_UNIX }, NULL, "/run/app" },
+		{ "unix:app.sock", { .type = CONF_BACKEND_UNIX }, NULL, "/app.sock" },
+		{ "files:/srv/www", { .type = CONF_BACKEND_FILES }, NULL, "/srv/www" },
+		{ "files:.", { .type = CONF_BACKEND_FILES }, NULL, "/." },
+		/* clang-format on */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), "servers = ( { name = \"web\"; backend = \"%s\"; } );",
+			cases[i].text);
+		struct conf *conf = parse_sound(text);
+		if (!conf)
+			continue;
+		const struct conf_backend *backend = &conf->servers[0].backend;
+		CU_ASSERT_EQUAL(backend->type, cases[i].backend.type);
+		CU_ASSERT_EQUAL(backend->port, cases[i].backend.port);
+		assert_same(backend->text, cases[i].text);
+		assert_same(backend->host, cases[i].host);
+		assert_same(backend->path, cases[i].path);
+		conf_free(conf);
+	}
+}
+
+static void test_trustpoint_values(void)
+{
+	struct conf *conf = parse_sound(SERVER
+		"trustpoints = (\n"
+		"{ name = \"a\"; },\n"
+		"{ name = \"b\"; key: { type = \"rsa\"; bits = 4096; };\n"
+		"  subject_alt_name = [ \"*.example.com\", \"2001:db8::1\" ]; },\n"
+		"{ name = \"c\"; primary = true; enrollment: { method = \"pem\"; };\n"
+		"  files: { certificate = \"c.pem\"; key = \"/k.pem\"; chain = \"../x\"; }; } );");
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL_FATAL(conf->trustpoint_count, 3);
+	const struct conf_trustpoint *first = &conf->trustpoints[0];
+	CU_ASSERT_EQUAL(first->line, 3);
+	CU_ASSERT_FALSE(first->primary);
+	CU_ASSERT_EQUAL(first->method, CONF_METHOD_SELFSIGNED);
+	CU_ASSERT_EQUAL(first->key.type, CONF_KEY_EC);
+	CU_ASSERT_STRING_EQUAL(first->key.curve, "P-256");
+	CU_ASSERT_EQUAL(first->key.bits, 2048);
+	const struct conf_trustpoint *second = &conf->trustpoints[1];
+	CU_ASSERT_EQUAL(second->key.type, CONF_KEY_RSA);
+	CU_ASSERT_EQUAL(second->key.bits, 4096);
+	CU_ASSERT_EQUAL_FATAL(second->subject_alt_name.count, 2);
+	CU_ASSERT_STRING_EQUAL(second->subject_alt_name.items[0], "*.example.com");
+	const struct conf_trustpoint *third = &conf->trustpoints[2];
+	CU_ASSERT_TRUE(third->primary);
+	CU_ASSERT_EQUAL(third->method, CONF_METHOD_PEM);
+	CU_ASSERT_STRING_EQUAL(third->files.certificate, "/c.pem");
+	CU_ASSERT_STRING_EQUAL(third->files.key, "/k.pem");
+	CU_ASSERT_STRING_EQUAL(third->files.chain, "/../x");
+	conf_free(conf);
+}
+
+static void test_trustpoint_reference(void)
+{
+	struct conf *conf = parse_sound(
+		"servers = ( { name = \"a\"; backend = \"files:/\"; trustpoint = \"TP1\"; },\n"
+		"{ name = \"b\"; backend = \"files:/\"; secure_port = 444; } );\n"
+		"trustpoints = ( { name = \"TP1\"; }, { name = \"TP2\"; primary = true; } );");
+	if (!conf)
+		return;
+	CU_ASSERT_PTR_EQUAL(conf->servers[0].trustpoint, &conf->trustpoints[0]);
+	CU_ASSERT_PTR_EQUAL(conf->servers[1].trustpoint, &conf->trustpoints[1]);
+	conf_free(conf);
+}
+
+static void test_host_default(void)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+	struct conf *conf = parse_sound(SERVER);
+
+	if (!conf)
+		return;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf->hostname);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf->domain_name);
+	CU_ASSERT_PTR_NULL(strchr(conf->hostname, '.'));
+	CU_ASSERT_EQUAL(gethostname(name, sizeof(name) - 1), 0);
+	if (name[0] != '\0' && name[0] != '(')
+		CU_ASSERT_EQUAL(strncmp(name, conf->hostname, strlen(conf->hostname)), 0);
+	conf_free(conf);
+}
+
+/* ---- refusals ----------------------------------------------------------- */
+
+static void test_refused_keys(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "wokers = 1;", "2: wokers is not a known key; did you mean workers?" },
+		{ SERVER "port = 1;", "2: port is not a known key; remove it or see ferrule.conf(5)" },
+		{ SERVER_WITH("timeout_policy: { idl = 1; };"),
+		  "1: servers[0].timeout_policy.idl is not a known key; did you mean idle?" },
+		{ SERVER "user = \"a\";\nuser = \"b\";", "3: duplicate setting name" },
+		{ "", "1: needs servers; for example: "
+		  "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } );" },
+		{ "servers = ();", "1: servers must have 1 to 1024 elements, not 0" },
+		{ "servers = (\n { backend = \"files:/\"; } );",
+		  "2: servers[0] needs name; for example: name = \"web\";" },
+		{ "servers = ( { name = \"web\"; } );",
+		  "1: servers[0] needs backend; for example: backend = \"127.0.0.1:8080\";" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_refused_types(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "user = 1;", "2: user must be a string, not a whole number" },
+		{ SERVER "state_directory = true;",
+		  "2: state_directory must be a path in quotes, not true or false" },
+		{ SERVER "workers = \"1\";",
+		  "2: workers must be a whole number from 0 to 64, not a string" },
+		{ SERVER "workers = 1.0;",
+		  "2: workers must be a whole number from 0 to 64, not a number with a fraction" },
+		{ SERVER "log = [ ];", "2: log must be a group: { ... }, not an array" },
+		{ SERVER "trustpoints: { };",
+		  "2: trustpoints must be a list of groups: ( { ... }, { ... } ), not a group" },
+		{ SERVER "trustpoints = ( 1 );",
+		  "2: trustpoints[0] must be a group: { ... }, not a whole number" },
+		{ SERVER_WITH("secure_server = 1;"),
+		  "1: servers[0].secure_server must be true or false, not a whole number" },
+		{ SERVER_WITH("secure_address = ( \"::\" );"),
+		  "1: servers[0].secure_address must be an array of strings: [ \"...\" ], not a list" },
+		{ SERVER_WITH("secure_address = [ 1 ];"),
+		  "1: servers[0].secure_address[0] must be a string, not a whole number" },
+		{ SERVER_WITH("tls_versions = \"1.2\";"),
+		  "1: servers[0].tls_versions must be an array of strings: [ \"...\" ], not a string" },
+		{ SERVER_WITH("trustpoint = 5;"),
+		  "1: servers[0].trustpoint must be a string, not a whole number" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_refused_ranges(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "workers = 65;", "2: workers must be a whole number from 0 to 64, not 65" },
+		{ SERVER "workers = -1;", "2: workers must be a whole number from 0 to 64, not -1" },
+		{ SERVER "workers = 4294967296L;",
+		  "2: workers must be a whole number from 0 to 64, not 4294967296" },
+		{ SERVER "\nworkers = 4294967297;",
+		  "3: 4294967297 is too large a number; no key takes one beyond 32 bits" },
+		{ SERVER "workers = 0x100000001;",
+		  "2: 0x100000001 is too large a number; no key takes one beyond 32 bits" },
+		{ SERVER "drain_timeout = 86401;",
+		  "2: drain_timeout must be a whole number from 0 to 86400, not 86401" },
+		{ SERVER "tickets: { lifetime = 59; };",
+		  "2: tickets.lifetime must be a whole number from 60 to 604800, not 59" },
+		{ SERVER_WITH("secure_port = 65536;"),
+		  "1: servers[0].secure_port must be a whole number from 0 to 65535, not 65536" },
+		{ SERVER_WITH("max_connections = 0;"),
+		  "1: servers[0].max_connections must be a whole number from 1 to 1000000, not 0" },
+		{ SERVER_WITH("secure_address = [ ];"),
+		  "1: servers[0].secure_address must have 1 to 32 elements, not 0" },
+		{ SERVER_WITH("tls_versions = [ ];"),
+		  "1: servers[0].tls_versions must have 1 to 2 elements, not 0" },
+		{ TRUSTPOINT_WITH("key: { type = \"rsa\"; bits = 1024; };"),
+		  "2: trustpoints[0].key.bits must be a whole number from 2048 to 4096, not 1024" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_refused_words(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "log: { level = \"inf\"; };",
+		  "2: log.level must be \"error\" or \"warning\" or \"info\" or \"debug\", not \"inf\"; "
+		  "did you mean \"info\"?" },
+		{ SERVER "log: { target = \"stdout\"; };",
+		  "2: log.target must be \"stderr\", \"syslog\" or an absolute path, not \"stdout\"" },
+		{ SERVER "user = \"\";", "2: user must be the name of an account: "
+		  "1 to 32 letters, digits, '-', '_' or '.', not \"\"" },
+		{ SERVER "run_directory = \"\";", "2: run_directory must be a path, not \"\"" },
+		{ SERVER "hostname = \"a.b\";",
+		  "2: hostname must be a host name up to its first dot (domain_name has the rest), "
+		  "not \"a.b\"" },
+		{ SERVER "domain_name = \"a..b\";", "2: domain_name must be a domain name such as "
+		  "\"example.com\", or empty, not \"a..b\"" },
+		{ SERVER_WITH("tls_versions = [ \"SSLv3\" ];"),
+		  "1: servers[0].tls_versions[0] must be \"1.2\" or \"1.3\", not \"SSLv3\"" },
+		{ SERVER_WITH("secure_address = [ \"localhost\" ];"),
+		  "1: servers[0].secure_address[0] must be numeric, such as \"192.0.2.1\" or "
+		  "\"2001:db8::1\", not \"localhost\"" },
+		{ SERVER_WITH("secure_address = [ \"::ffff:192.0.2.1\" ];"),
+		  "1: servers[0].secure_address[0] must be numeric, such as \"192.0.2.1\" or "
+		  "\"2001:db8::1\", not \"::ffff:192.0.2.1\"" },
+		{ SERVER_WITH("ciphersuites = [ \"ALL:@SECLEVEL=0\" ];"),
+		  "1: servers[0].ciphersuites[0] must be OpenSSL's name of one cipher suite, such as "
+		  "\"TLS_AES_128_GCM_SHA256\", not \"ALL:@SECLEVEL=0\"" },
+		{ TRUSTPOINT_WITH("subject_alt_name = [ \"a.*.b\" ];"),
+		  "2: trustpoints[0].subject_alt_name[0] must be a DNS name or a numeric address, "
+		  "not \"a.*.b\"" },
+		{ TRUSTPOINT_WITH("key: { curve = \"P-521\"; };"),
+		  "2: trustpoints[0].key.curve must be \"P-256\" or \"P-384\", not \"P-521\"" },
+		{ SERVER "trustpoints = ( { name = \"../x\\n\"; } );",
+		  "2: trustpoints[0].name must be 1 to 64 letters, digits, '-', '_' or '.', "
+		  "the first a letter or digit, not \"../x\\x0a\"" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+#define BACKEND(text) "servers = ( { name = \"web\"; backend = \"" text "\"; } );"
+#define FORTY         "/234567890123456789012345678901234567890"
+
+static void test_refused_backends(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ BACKEND("localhost"), "1: servers[0].backend must be HOST:PORT, [IPv6]:PORT, "
+		  "unix:PATH or files:DIRECTORY; it is \"localhost\"" },
+		{ BACKEND(":80"), "1: servers[0].backend must be HOST:PORT, [IPv6]:PORT, "
+		  "unix:PATH or files:DIRECTORY; it is \":80\"" },
+		{ BACKEND("a/b:80"), "1: servers[0].backend must be HOST:PORT, [IPv6]:PORT, "
+		  "unix:PATH or files:DIRECTORY; it is \"a/b:80\"" },
+		{ BACKEND("localhost:0"), "1: servers[0].backend must end in a port from 1 to 65535: "
+		  "HOST:PORT; it is \"localhost:0\"" },
+		{ BACKEND("localhost:65536"), "1: servers[0].backend must end in a port from 1 to "
+		  "65535: HOST:PORT; it is \"localhost:65536\"" },
+		{ BACKEND("localhost:+80"), "1: servers[0].backend must end in a port from 1 to "
+		  "65535: HOST:PORT; it is \"localhost:+80\"" },
+		{ BACKEND("::1:80"), "1: servers[0].backend must have its IPv6 address in brackets: "
+		  "[IPv6]:PORT; it is \"::1:80\"" },
+		{ BACKEND("[127.0.0.1]:80"), "1: servers[0].backend has something else than an IPv6 "
+		  "address in its brackets; it is \"[127.0.0.1]:80\"" },
+		{ BACKEND("unix:"), "1: servers[0].backend needs a path behind the colon: unix:PATH or "
+		  "files:DIRECTORY; it is \"unix:\"" },
+		{ BACKEND("unix:" FORTY FORTY FORTY),
+		  "1: servers[0].backend names a socket whose absolute path is longer than 107 bytes; "
+		  "use a shorter one; it is \"unix:" FORTY FORTY "/...\"" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+/* Every key and word of the contract that a later version implements. */
+static void test_refused_later(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "clients = 1;", "2: clients is not yet supported; remove it" },
+		{ SERVER "enrollment_profiles = ( { x = 1; } );",
+		  "2: enrollment_profiles is not yet supported; remove it" },
+		{ SERVER "log: { access = \"\"; };", "2: log.access is not yet supported; remove it" },
+		{ SERVER_WITH("http_server = false;"),
+		  "1: servers[0].http_server is not yet supported; remove it" },
+		{ SERVER_WITH("authentication: { method = \"none\"; };"),
+		  "1: servers[0].authentication is not yet supported; remove it" },
+		{ SERVER_WITH("timeout_policy: { header = 10; };"),
+		  "1: servers[0].timeout_policy.header is not yet supported; remove it" },
+		{ SERVER_WITH("mode = \"http\";"),
+		  "1: servers[0].mode \"http\" is not yet supported; use \"tunnel\"" },
+		{ TRUSTPOINT_WITH("enrollment: { method = \"scep\"; };"),
+		  "2: trustpoints[0].enrollment.method \"scep\" is not yet supported; "
+		  "use \"selfsigned\" or \"pem\"" },
+		{ TRUSTPOINT_WITH("enrollment: { url = \"\"; };"),
+		  "2: trustpoints[0].enrollment.url is not yet supported; remove it" },
+		{ TRUSTPOINT_WITH("revocation_check = [ ];"),
+		  "2: trustpoints[0].revocation_check is not yet supported; remove it" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_refused_together(void)
+{
+	assert_refused("/test.conf",
+		"wokers = 1;\n"
+		"servers = ( { name = \"a\"; backend = \"files:/\"; trustpoint = \"none\"; },\n"
+		"  { name = \"a\";\n"
+		"    secure_port = 99999; } );\n"
+		"clients = ();\n",
+		(const char *const[]){
+			"/test.conf:1: wokers is not a known key; did you mean workers?",
+			"/test.conf:2: servers[0].trustpoint \"none\" is not defined; add it to "
+			"trustpoints",
+			"/test.conf:3: servers[1] needs backend; for example: backend = "
+			"\"127.0.0.1:8080\";",
+			"/test.conf:3: servers[1].name \"a\" is taken by servers[0]; give each its "
+			"own",
+			"/test.conf:4: servers[1].secure_port must be a whole number from 0 to "
+			"65535, "
+			"not 99999",
+			"/test.conf:5: clients is not yet supported; remove it",
+			NULL,
+		});
+}
+
+/* ---- keys that depend on others ----------------------------------------- */
+
+static void test_refused_trustpoints(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER_WITH("\ntrustpoint = \"TP2\";") "trustpoints = ( { name = \"TP1\"; } );",
+		  "2: servers[0].trustpoint \"TP2\" is not defined; did you mean \"TP1\"?" },
+		{ SERVER "trustpoints = ( { name = \"x\"; primary = true; },\n"
+		  "{ name = \"y\";\n primary = true; } );",
+		  "4: trustpoints[1].primary can be true for one trustpoint only, and \"x\" has it" },
+		{ SERVER "trustpoints = ( { name = \"x\"; },\n{ name = \"x\"; } );",
+		  "3: trustpoints[1].name \"x\" is taken by trustpoints[0]; give each its own" },
+		{ PEM("files: { key = \"k\"; };"),
+		  "2: trustpoints[0].files needs the certificate's file for method \"pem\"; for example: "
+		  "files: { certificate = \"cert.pem\"; key = \"key.pem\"; };" },
+		{ PEM("files: { certificate = \"c\"; };"),
+		  "2: trustpoints[0].files needs the key's file for method \"pem\"; for example: "
+		  "files: { certificate = \"cert.pem\"; key = \"key.pem\"; };" },
+		{ PEM("files: { certificate = \"c\"; key = \"k\"; }; key: { };"),
+		  "2: trustpoints[0].key goes only with enrollment.method = \"selfsigned\"; "
+		  "remove one of them" },
+		{ TRUSTPOINT_WITH("files: { };"),
+		  "2: trustpoints[0].files goes only with enrollment.method = \"pem\"; "
+		  "remove one of them" },
+		{ TRUSTPOINT_WITH("key: { type = \"rsa\"; curve = \"P-256\"; };"),
+		  "2: trustpoints[0].key.curve goes only with type = \"ec\"; remove one of them" },
+		{ TRUSTPOINT_WITH("key: { bits = 2048; };"),
+		  "2: trustpoints[0].key.bits goes only with type = \"rsa\"; remove one of them" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+/* Two servers with these keys; the second one begins in line 2. */
+#define TWO(first, second)                                                                         \
+	"servers = ( { name = \"web\"; backend = \"files:/\"; " first " },\n"                      \
+	"{ name = \"other\"; backend = \"files:/\"; " second " } );"
+#define IN_USE "Port 443 in use by server \"web\"; choose another port or address"
+
+static void test_refused_ports(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ TWO("", ""), "2: " IN_USE },
+		{ TWO("", "\nsecure_port = 443;"), "3: " IN_USE },
+		{ TWO("secure_address = [ \"0.0.0.0\" ];", "secure_address = [ \"127.0.0.1\" ];"),
+		  "2: " IN_USE },
+		{ TWO("secure_address = [ \"::1\" ];", "secure_address = [ \"::\" ];"), "2: " IN_USE },
+		{ TWO("secure_address = [ \"::1\" ];", "secure_address = [ \"0::01\" ];"),
+		  "2: " IN_USE },
+		{ SERVER_WITH("\nsecure_address = [ \"0.0.0.0\", \"127.0.0.1\" ];"),
+		  "2: servers[0].secure_address has \"0.0.0.0\" and \"127.0.0.1\", which overlap; "
+		  "remove one" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_sound_ports(void)
+{
+	static const char *const texts[] = {
+		/* clang-format off */
+		TWO("", "secure_port = 444;"),
+		TWO("secure_port = 0;", "secure_port = 0;"),
+		TWO("", "secure_server = false;"),
+		TWO("secure_server = false;", ""),
+		TWO("secure_address = [ \"0.0.0.0\" ];", "secure_address = [ \"::\" ];"),
+		TWO("secure_address = [ \"127.0.0.1\" ];", "secure_address = [ \"127.0.0.2\" ];"),
+		/* clang-format on */
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		conf_free(parse_sound(texts[i]));
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+static void assert_file_refused(const char *name, const char *complaint)
+{
+	char path[PATH_MAX];
+	char line[PATH_MAX + 512];
+
+	snprintf(path, sizeof(path), "%s", scratch_path(name));
+	snprintf(line, sizeof(line), "%s:%s", path, complaint);
+	assert_refused(path, NULL, (const char *const[]){line, NULL});
+}
+
+static void test_unreadable_files(void)
+{
+	static const char nul[] = SERVER "\0user = \"x\";";
+	char *large = calloc(1, 1024 * 1024 + 1);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(large);
+	memset(large, '\n', 1024 * 1024 + 1);
+	scratch_write("nul.conf", nul, sizeof(nul) - 1);
+	scratch_write("large.conf", large, 1024 * 1024 + 1);
+	free(large);
+	assert_file_refused("none.conf", "1: the file cannot be read: No such file or directory");
+	assert_file_refused("directory", "1: the file cannot be read: not a regular file");
+	assert_file_refused("large.conf", "1: the file cannot be read: larger than 1 MiB");
+	assert_file_refused(
+		"nul.conf", "1: the file cannot be read: not a text file: it has a NUL byte");
+}
+
+static void test_include(void)
+{
+	struct conf_errors errors = {0};
+
+	scratch_text("main.conf", "workers = 2;\n  @include \"part.conf\"\nuser = \"u\";\n");
+	scratch_text("part.conf", "servers = ( { name = \"a\"; backend = \"unix:s\"; } );\n");
+	struct conf *conf = conf_load(scratch_path("main.conf"), &errors);
+	CU_ASSERT_EQUAL(errors.count, 0);
+	CU_ASSERT_PTR_NOT_NULL(conf);
+	if (conf) {
+		CU_ASSERT_STRING_EQUAL(conf->user, "u");
+		CU_ASSERT_STRING_EQUAL(conf->servers[0].name, "a");
+		CU_ASSERT_STRING_EQUAL(conf->servers[0].backend.path, scratch_path("s"));
+	}
+	conf_free(conf);
+	conf_errors_clear(&errors);
+}
+
+/* A complaint names the file that the key is written in. */
+static void test_include_refused(void)
+{
+	char path[PATH_MAX], first[PATH_MAX + 128], second[PATH_MAX + 128];
+
+	scratch_text("main.conf", SERVER "@include \"part.conf\"\nuser = 1;\n");
+	scratch_text("part.conf", "\nworkers = 99;\n");
+	snprintf(path, sizeof(path), "%s", scratch_path("main.conf"));
+	snprintf(first, sizeof(first),
+		"%s/part.conf:2: workers must be a whole number from 0 to 64, not 99", scratch);
+	snprintf(second, sizeof(second), "%s:3: user must be a string, not a whole number", path);
+	assert_refused(path, NULL, (const char *const[]){first, second, NULL});
+	scratch_text("part.conf", "workers = ;\n");
+	snprintf(first, sizeof(first),
+		"%s/part.conf:1: syntax error; look for a missing semicolon, quote or bracket here "
+		"or in the line before",
+		scratch);
+	assert_refused(path, NULL, (const char *const[]){first, NULL});
+}
+
+/* libconfig 1.5 would call exit() here. */
+static void test_include_directory(void)
+{
+	char complaint[256];
+
+	scratch_text("main.conf", SERVER "@include \"directory\"\n");
+	snprintf(complaint, sizeof(complaint),
+		"2: cannot include %s/directory: not a regular file; name a file below %s", scratch,
+		scratch);
+	assert_file_refused("main.conf", complaint);
+}
+
+static void test_include_malformed(void)
+{
+	scratch_text("main.conf", "@include \"part.conf\n");
+	assert_file_refused(
+		"main.conf", "1: @include needs a file name in quotes, without backslashes");
+	scratch_text("main.conf", "@include \"/etc/passwd\"\n");
+	assert_file_refused("main.conf",
+		"1: @include takes no absolute path; name the file relative to the directory of "
+		"the configuration file");
+	scratch_text("loop.conf", "@include \"loop.conf\"\n");
+	assert_file_refused(
+		"loop.conf", "1: included files are nested too deeply; does one include itself?");
+}
+
+/* What looks like a number or an @include but is not one. */
+static void test_lexical_traps(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER "/* no end\n", "2: this comment has no end; close it with */" },
+		{ SERVER "user = \"a\\x00b\";", "2: a string cannot contain a NUL byte; remove \\x00" },
+		{ SERVER "user = \"a;", "2: syntax error; look for a missing semicolon, quote or bracket "
+		  "here or in the line before" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	conf_free(parse_sound(SERVER "# 99999999999 /*\n// @include \"directory\"\n"
+				     "/* @include \"x\"\n@include \"y\" 99999999999 */\n"
+				     "log: { target = \"/a\\\"/*99999999999\\\\\"; };"));
+	assert_each_refused(refusals);
+}
+
+/* ---- what ships with it -------------------------------------------------- */
+
+static void test_sample(void)
+{
+	struct conf_errors errors = {0};
+	struct conf *conf = conf_load("share/ferrule.conf.sample", &errors);
+
+	for (size_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "unexpected: %s\n", errors.lines[i]);
+	CU_ASSERT_PTR_NOT_NULL(conf);
+	conf_free(conf);
+	conf_errors_clear(&errors);
+}
+
+/* Every key that works is an item of the manual page. */
+static void manual_search(const char *manual, const struct conf_key *keys)
+{
+	for (; keys->name; keys++) {
+		char item[64];
+		snprintf(item, sizeof(item), "\n.It Ic %s ", keys->name);
+		if (keys->type != CONF_TYPE_LATER && !strstr(manual, item)) {
+			fprintf(stderr, "man/ferrule.conf.5 does not have %s\n", keys->name);
+			CU_FAIL("a key is not in the manual page");
+		}
+		if (keys->keys)
+			manual_search(manual, keys->keys);
+	}
+}
+
+static void test_manual(void)
+{
+	static char manual[64 * 1024];
+	FILE *file = fopen("man/ferrule.conf.5", "re");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	size_t len = fread(manual, 1, sizeof(manual) - 1, file);
+	fclose(file);
+	manual[len] = '\0';
+	manual_search(manual, conf_keys);
+}
+
+/* ---- memory running out -------------------------------------------------- */
+
+void *__real_conf_memory_resize(void *old, size_t size);
+void *__wrap_conf_memory_resize(void *old, size_t size);
+
+static unsigned allocations_left = UINT_MAX;
+
+void *__wrap_conf_memory_resize(void *old, size_t size)
+{
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return __real_conf_memory_resize(old, size);
+}
+
+/* Lets the n-th and every later allocation fail, for each n that there is. */
+static unsigned allocations_fail(const char *path, bool is_sound)
+{
+	for (unsigned n = 0; n < 10000; n++) {
+		struct conf_errors errors = {0};
+		allocations_left = n;
+		struct conf *conf = conf_load(path, &errors);
+		bool was_enough = allocations_left > 0;
+		allocations_left = UINT_MAX;
+		if (was_enough) {
+			CU_ASSERT_EQUAL(conf != NULL, is_sound);
+			conf_free(conf);
+			conf_errors_clear(&errors);
+			return n;
+		}
+		/* Exactly enough for all of it looks like the same count. */
+		CU_ASSERT_EQUAL(conf == NULL, errors.count > 0);
+		conf_free(conf);
+		conf_errors_clear(&errors);
+	}
+	return 0;
+}
+
+static void test_memory(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s", scratch_path("main.conf"));
+	scratch_text("main.conf",
+		"@include \"part.conf\"\n" PEM("files: { certificate = \"c\"; key = \"k\"; };"));
+	scratch_text("part.conf", "tickets: { file = \"t\"; };\n");
+	CU_ASSERT(allocations_fail(path, true) > 20);
+	scratch_text("main.conf", "a = 1; b = 2;\n@include \"part.conf\"\n" TWO("", ""));
+	scratch_text("part.conf", "workers = 99999999999;");
+	CU_ASSERT(allocations_fail(path, false) > 20);
+}
+
+/* ---- suites -------------------------------------------------------------- */
+
+/* clang-format off */
+static CU_TestInfo value_tests[] = {
+	{ "defaults of the file", test_defaults },
+	{ "defaults of a server", test_server_defaults },
+	{ "values of the file", test_root_values },
+	{ "values of a server", test_server_values },
+	{ "offload", test_offload_values },
+	{ "backends", test_backends },
+	{ "values of trustpoints", test_trustpoint_values },
+	{ "a server's trustpoint, or the primary one", test_trustpoint_reference },
+	{ "host name of the system", test_host_default },
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo refusal_tests[] = {
+	{ "unknown, missing and duplicate keys", test_refused_keys },
+	{ "types", test_refused_types },
+	{ "ranges", test_refused_ranges },
+	{ "words", test_refused_words },
+	{ "backends", test_refused_backends },
+	{ "not yet supported", test_refused_later },
+	{ "everything at once, in order", test_refused_together },
+	{ "trustpoints", test_refused_trustpoints },
+	{ "ports in use", test_refused_ports },
+	{ "ports side by side", test_sound_ports },
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo file_tests[] = {
+	{ "files that cannot be read", test_unreadable_files },
+	{ "include", test_include },
+	{ "complaints about included files", test_include_refused },
+	{ "include of a directory", test_include_directory },
+	{ "malformed includes", test_include_malformed },
+	{ "comments, strings and numbers", test_lexical_traps },
+	{ "the sample is sound", test_sample },
+	{ "the manual page has every key", test_manual },
+	{ "memory runs out", test_memory },
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo config_suites[] = {
+	{ "config values", NULL, NULL, NULL, NULL, value_tests },
+	{ "config refusals", NULL, NULL, NULL, NULL, refusal_tests },
+	{ "config files", scratch_open, scratch_close, NULL, NULL, file_tests },
+	CU_SUITE_INFO_NULL,
+};
+/* clang-format on */
