@@ -1,0 +1,236 @@
+#include "pki/error.h"
+#include "pki/pem.h"
+#include "pki/selfsigned.h"
+#include "pki/store.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define FILE_LIMIT 3 /* certificate, key, chain */
+
+/* What a file was just before it was read. */
+struct identity_file {
+	char *path;         /* owned */
+	struct stat status; /* all zero when there was none */
+};
+
+struct pki_identity {
+	unsigned references; /* not atomic: a process of ferrule has one thread */
+	struct pki_credentials credentials;
+	struct identity_file files[FILE_LIMIT]; /* the key's first */
+	size_t file_count;
+	bool renews; /* made anew by a load once it has expired */
+	bool is_new;
+	struct pki_error warning;
+};
+
+/* RFC 5280's times as people write them. */
+static void warn_time(struct pki_error *warning, const char *what, const ASN1_TIME *when)
+{
+	struct tm calendar = {0};
+	char text[32] = "?";
+	if (ASN1_TIME_to_tm(when, &calendar) == 1)
+		strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &calendar);
+	pki_error_add(warning, "%s%s %s", *warning->text ? "; " : "", what, text);
+}
+
+static void warn_text(struct pki_error *warning, const char *what)
+{
+	pki_error_add(warning, "%s%s", *warning->text ? "; " : "", what);
+}
+
+static void warn_of_dates(struct pki_error *warning, const X509 *certificate)
+{
+	const ASN1_TIME *before = X509_get0_notBefore(certificate);
+	const ASN1_TIME *after = X509_get0_notAfter(certificate);
+	time_t now = time(NULL);
+	if (ASN1_TIME_cmp_time_t(before, now) > 0)
+		warn_time(warning, "the certificate is not valid before", before);
+	if (ASN1_TIME_cmp_time_t(after, now) <= 0)
+		warn_time(warning, "the certificate expired on", after);
+}
+
+/* Both give UINT32_MAX, which has every bit, when the certificate does not restrict its use. */
+static void warn_of_usages(struct pki_error *warning, X509 *certificate)
+{
+	/* RFC 5280 4.2.1.12 */
+	if (!(X509_get_extended_key_usage(certificate) & (XKU_SSL_SERVER | XKU_ANYEKU)))
+		warn_text(warning,
+			"clients will refuse the certificate: its extended key usage lacks "
+			"serverAuth");
+	/* RFC 8446 4.4.2.2 */
+	if (!(X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE))
+		warn_text(warning, "clients will refuse the certificate: its key usage lacks "
+				   "digitalSignature");
+}
+
+static void warn_of_mode(struct pki_error *warning, const struct identity_file *file)
+{
+	mode_t mode = file->status.st_mode & 07777;
+	if (mode & (S_IRWXG | S_IRWXO))
+		pki_error_add(warning,
+			"%skey file %s is open to users other than its owner (mode %04o); "
+			"chmod 600 it",
+			*warning->text ? "; " : "", file->path, (unsigned)mode);
+}
+
+/*
+ * To be called before the file is read: a change that comes between then makes
+ * the identity stale, instead of going unnoticed.
+ */
+static int identity_watch(struct pki_identity *identity, char *path, struct pki_error *error)
+{
+	if (!path)
+		return pki_error_memory(error);
+	struct identity_file *file = &identity->files[identity->file_count++];
+	file->path = path;
+	if (stat(path, &file->status))
+		file->status = (struct stat){0};
+	return 0;
+}
+
+static bool file_has_changed(const struct identity_file *file)
+{
+	struct stat now;
+	if (stat(file->path, &now))
+		now = (struct stat){0};
+	const struct stat *then = &file->status;
+	return now.st_dev != then->st_dev || now.st_ino != then->st_ino ||
+	       now.st_size != then->st_size || now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
+	       now.st_mtim.tv_nsec != then->st_mtim.tv_nsec;
+}
+
+static struct pki_identity *identity_new(void)
+{
+	struct pki_identity *identity = calloc(1, sizeof *identity);
+	if (identity)
+		identity->references = 1;
+	return identity;
+}
+
+static int identity_load_pem(struct pki_identity *identity, const struct pki_trustpoint *trustpoint,
+	struct pki_error *error)
+{
+	struct pki_pem_files files = {
+		.certificate = trustpoint->certificate_file,
+		.key = trustpoint->key_file,
+		.chain = trustpoint->chain_file,
+	};
+	if (identity_watch(identity, strdup(files.key), error))
+		return -1;
+	if (identity_watch(identity, strdup(files.certificate), error))
+		return -1;
+	if (files.chain && identity_watch(identity, strdup(files.chain), error))
+		return -1;
+	return pki_pem_load(&files, &identity->credentials, error);
+}
+
+static int identity_load_kept(
+	struct pki_identity *identity, struct pki_store *store, struct pki_error *error)
+{
+	if (identity_watch(identity, pki_store_path(store, PKI_STORE_KEY), error))
+		return -1;
+	if (identity_watch(identity, pki_store_path(store, PKI_STORE_CERTIFICATE), error))
+		return -1;
+	return pki_store_load(store, &identity->credentials, error);
+}
+
+/* Leaves the credentials empty when there are none and read_only forbids to make them. */
+static int identity_load_selfsigned(struct pki_identity *identity,
+	const struct pki_trustpoint *trustpoint, bool read_only, struct pki_error *error)
+{
+	struct pki_store store;
+	enum pki_selfsigned kept;
+	int result = pki_store_open(&store, trustpoint->state_directory, trustpoint->name, error);
+	if (result == 0)
+		result = pki_selfsigned_ensure(trustpoint, &store, read_only, &kept, error);
+	if (result == 0 && kept != PKI_SELFSIGNED_NEEDED)
+		result = identity_load_kept(identity, &store, error);
+	identity->renews = true;
+	identity->is_new = result == 0 && kept == PKI_SELFSIGNED_MADE;
+	pki_store_close(&store);
+	return result;
+}
+
+/* X509_get_key_usage() caches in the certificate, so it is done once, before it is shared. */
+static void identity_warn(struct pki_identity *identity)
+{
+	warn_of_dates(&identity->warning, identity->credentials.certificate);
+	warn_of_usages(&identity->warning, identity->credentials.certificate);
+	warn_of_mode(&identity->warning, &identity->files[0]);
+}
+
+int pki_identity_load(const struct pki_trustpoint *trustpoint, bool read_only,
+	struct pki_identity **out, struct pki_error *error)
+{
+	*out = NULL;
+	struct pki_identity *identity = identity_new();
+	if (!identity)
+		return pki_error_memory(error);
+	int result = trustpoint->method == PKI_METHOD_PEM
+			     ? identity_load_pem(identity, trustpoint, error)
+			     : identity_load_selfsigned(identity, trustpoint, read_only, error);
+	if (result || !identity->credentials.certificate) {
+		pki_identity_unref(identity);
+		return result;
+	}
+	identity_warn(identity);
+	*out = identity;
+	return 0;
+}
+
+struct pki_identity *pki_identity_ref(struct pki_identity *identity)
+{
+	identity->references++;
+	return identity;
+}
+
+void pki_identity_unref(struct pki_identity *identity)
+{
+	if (!identity || --identity->references > 0)
+		return;
+	for (size_t i = 0; i < identity->file_count; i++)
+		free(identity->files[i].path);
+	pki_credentials_done(&identity->credentials);
+	free(identity);
+}
+
+X509 *pki_identity_certificate(const struct pki_identity *identity)
+{
+	return identity->credentials.certificate;
+}
+
+EVP_PKEY *pki_identity_key(const struct pki_identity *identity)
+{
+	return identity->credentials.key;
+}
+
+STACK_OF(X509) * pki_identity_chain(const struct pki_identity *identity)
+{
+	return identity->credentials.chain;
+}
+
+const char *pki_identity_warning(const struct pki_identity *identity)
+{
+	return *identity->warning.text ? identity->warning.text : NULL;
+}
+
+bool pki_identity_is_new(const struct pki_identity *identity)
+{
+	return identity->is_new;
+}
+
+bool pki_identity_is_stale(const struct pki_identity *identity)
+{
+	const ASN1_TIME *end = X509_get0_notAfter(identity->credentials.certificate);
+	if (identity->renews && ASN1_TIME_cmp_time_t(end, time(NULL)) <= 0)
+		return true;
+	for (size_t i = 0; i < identity->file_count; i++)
+		if (file_has_changed(&identity->files[i]))
+			return true;
+	return false;
+}

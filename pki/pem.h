@@ -1,0 +1,36 @@
+/* pki: a key and its certificates as PEM. Private to pki/. */
+#ifndef FERRULE_PKI_PEM_H
+#define FERRULE_PKI_PEM_H
+
+#include "pki/pki.h"
+
+#include <openssl/bio.h>
+
+/* All owned; every member may be NULL in a half-built or empty one. */
+struct pki_credentials {
+	X509 *certificate;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain; /* issuers, without `certificate` and without duplicates */
+};
+
+void pki_credentials_done(struct pki_credentials *credentials);
+
+struct pki_pem_files {
+	const char *certificate; /* leaf first, its chain may follow */
+	const char *key;
+	const char *chain; /* further issuers, or NULL */
+};
+
+/*
+ * Reads a certificate, its chain and its key; checks that the key is strong
+ * enough for TLS and belongs to the certificate. Never asks for a passphrase.
+ * Returns 0, or -1 with `error` filled and *out empty.
+ */
+int pki_pem_load(
+	const struct pki_pem_files *files, struct pki_credentials *out, struct pki_error *error);
+
+/* The same as text; NULL when memory ran out. The caller frees the BIO, which wipes it. */
+BIO *pki_pem_write_key(EVP_PKEY *key);
+BIO *pki_pem_write_certificates(const struct pki_credentials *credentials);
+
+#endif
