@@ -1,0 +1,154 @@
+#include "ktls/schedule.h"
+
+#include <string.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/params.h>
+
+/* clang-format off */
+const struct ktls_cipher_parameters ktls_cipher_parameters[KTLS_CIPHERS] = {
+	[KTLS_AES_128_GCM]       = { "AES-128-GCM",       "AES-128-GCM",       "SHA256", 16, 32,  4, true  },
+	[KTLS_AES_256_GCM]       = { "AES-256-GCM",       "AES-256-GCM",       "SHA384", 32, 48,  4, true  },
+	[KTLS_CHACHA20_POLY1305] = { "CHACHA20-POLY1305", "ChaCha20-Poly1305", "SHA256", 32, 32, 12, false },
+};
+/* clang-format on */
+
+const char *ktls_cipher_name(enum ktls_cipher cipher)
+{
+	return ktls_cipher_parameters[cipher].name;
+}
+
+const char *ktls_version_name(enum ktls_version version)
+{
+	return version == KTLS_TLS13 ? "TLSv1.3" : "TLSv1.2";
+}
+
+int ktls_crypto_init(struct ktls_crypto *crypto)
+{
+	memset(crypto, 0, sizeof *crypto);
+	crypto->hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	crypto->tls1_prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+	bool complete = crypto->hkdf && crypto->tls1_prf;
+	for (int i = 0; i < KTLS_CIPHERS; i++) {
+		crypto->ciphers[i] =
+			EVP_CIPHER_fetch(NULL, ktls_cipher_parameters[i].evp_name, NULL);
+		complete = complete && crypto->ciphers[i];
+	}
+	if (complete)
+		return 0;
+	ktls_crypto_done(crypto);
+	return -1;
+}
+
+void ktls_crypto_done(struct ktls_crypto *crypto)
+{
+	EVP_KDF_free(crypto->hkdf);
+	EVP_KDF_free(crypto->tls1_prf);
+	for (int i = 0; i < KTLS_CIPHERS; i++)
+		EVP_CIPHER_free(crypto->ciphers[i]);
+	memset(crypto, 0, sizeof *crypto);
+}
+
+static int kdf_derive(EVP_KDF *kdf, const OSSL_PARAM *params, uint8_t *out, size_t out_size)
+{
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	int derived = ctx && EVP_KDF_derive(ctx, out, out_size, params) > 0 ? 0 : -1;
+	EVP_KDF_CTX_free(ctx);
+	return derived;
+}
+
+/* OSSL_PARAM takes pointers to non-const although it only reads through them. */
+static void *unconst(const void *pointer)
+{
+	union {
+		const void *from;
+		void *to;
+	} u = {.from = pointer};
+	return u.to;
+}
+
+int ktls_expand_label(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
+	const uint8_t *secret, const char *label, uint8_t *out, size_t out_size)
+{
+	const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[cipher];
+	/* struct HkdfLabel: uint16 length, opaque label<7..255>, opaque context<0..255> */
+	uint8_t info[2 + 1 + 6 + 32 + 1];
+	size_t label_len = strlen(label);
+	if (label_len > 32)
+		return -1;
+	info[0] = (uint8_t)(out_size >> 8);
+	info[1] = (uint8_t)out_size;
+	info[2] = (uint8_t)(6 + label_len);
+	memcpy(info + 3, "tls13 ", 6);
+	memcpy(info + 9, label, label_len);
+	info[9 + label_len] = 0;
+
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_utf8_string(
+			OSSL_KDF_PARAM_DIGEST, unconst(parameters->digest), 0),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_KEY, unconst(secret), parameters->secret_size),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, 10 + label_len),
+		OSSL_PARAM_construct_end(),
+	};
+	return kdf_derive(crypto->hkdf, params, out, out_size);
+}
+
+int ktls_keys_tls13(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
+	const uint8_t *secret, struct ktls_keys *keys)
+{
+	if (ktls_expand_label(crypto, cipher, secret, "key", keys->key,
+		    ktls_cipher_parameters[cipher].key_size) < 0)
+		return -1;
+	return ktls_expand_label(crypto, cipher, secret, "iv", keys->iv, sizeof keys->iv);
+}
+
+int ktls_secret_update(const struct ktls_crypto *crypto, enum ktls_cipher cipher, uint8_t *secret)
+{
+	size_t size = ktls_cipher_parameters[cipher].secret_size;
+	uint8_t next[KTLS_SECRET_MAX];
+	int updated = ktls_expand_label(crypto, cipher, secret, "traffic upd", next, size);
+	if (updated == 0)
+		memcpy(secret, next, size);
+	OPENSSL_cleanse(next, sizeof next);
+	return updated;
+}
+
+static int key_block(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
+	const struct ktls_master *master, uint8_t *out, size_t out_size)
+{
+	/* PRF(master, "key expansion", server_random + client_random) */
+	uint8_t seed[13 + 32 + 32];
+	memcpy(seed, "key expansion", 13);
+	memcpy(seed + 13, master->server_random, 32);
+	memcpy(seed + 45, master->client_random, 32);
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+			OSSL_KDF_PARAM_DIGEST, unconst(ktls_cipher_parameters[cipher].digest), 0),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_SECRET, unconst(master->secret), sizeof master->secret),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof seed),
+		OSSL_PARAM_construct_end(),
+	};
+	return kdf_derive(crypto->tls1_prf, params, out, out_size);
+}
+
+int ktls_keys_tls12(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
+	const struct ktls_master *master, struct ktls_keys *client, struct ktls_keys *server)
+{
+	const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[cipher];
+	size_t key = parameters->key_size, iv = parameters->fixed_iv;
+	uint8_t block[2 * (KTLS_KEY_MAX + KTLS_IV_SIZE)];
+	if (key_block(crypto, cipher, master, block, 2 * (key + iv)) < 0)
+		return -1;
+	memset(client, 0, sizeof *client);
+	memset(server, 0, sizeof *server);
+	memcpy(client->key, block, key);
+	memcpy(server->key, block + key, key);
+	memcpy(client->iv, block + 2 * key, iv);
+	memcpy(server->iv, block + 2 * key + iv, iv);
+	OPENSSL_cleanse(block, sizeof block);
+	return 0;
+}

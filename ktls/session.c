@@ -1,0 +1,512 @@
+#include "ktls/session.h"
+
+#include "ktls/alert.h"
+#include "ktls/kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ktls_session *ktls_session_new(struct ktls_server *server, int fd)
+{
+	struct ktls_session *session = calloc(1, sizeof *session);
+	if (!session)
+		return NULL;
+	session->server = server;
+	session->fd = fd;
+	session->version_name = session->cipher_name = session->key_exchange = "";
+	session->reason = "";
+	session->ssl = SSL_new(server->ctx);
+	BIO *bio = BIO_new(server->method);
+	if (!session->ssl || !bio) {
+		BIO_free(bio);
+		ktls_session_free(session);
+		return NULL;
+	}
+	BIO_set_data(bio, session);
+	SSL_set_bio(session->ssl, bio, bio);
+	SSL_set_app_data(session->ssl, session);
+	SSL_set_accept_state(session->ssl);
+	return session;
+}
+
+void ktls_session_free(struct ktls_session *session)
+{
+	if (!session)
+		return;
+	SSL_free(session->ssl);
+	ktls_aead_done(&session->side[KTLS_TX].aead);
+	ktls_aead_done(&session->side[KTLS_RX].aead);
+	free(session->server_name);
+	free(session->error);
+	OPENSSL_cleanse(session->side, sizeof session->side);
+	free(session);
+}
+
+/* The one place that reads SSL_get_error(3). */
+static enum ktls_status ssl_status(struct ktls_session *session, int result)
+{
+	switch (SSL_get_error(session->ssl, result)) {
+	case SSL_ERROR_NONE:
+		return KTLS_DONE;
+	case SSL_ERROR_WANT_READ:
+		return KTLS_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return KTLS_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return KTLS_CLOSED;
+	default:
+		break;
+	}
+	unsigned long code = ERR_peek_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	session->closed = true; /* libssl has written its alert, or got one */
+	ERR_clear_error();
+	return ktls_fail(session, "%s", reason ? reason : "TLS failed without a reason");
+}
+
+static const struct {
+	uint32_t id; /* SSL_CIPHER_get_cipher_nid */
+	enum ktls_cipher cipher;
+} aead_nids[] = {
+	{NID_aes_128_gcm, KTLS_AES_128_GCM},
+	{NID_aes_256_gcm, KTLS_AES_256_GCM},
+	{NID_chacha20_poly1305, KTLS_CHACHA20_POLY1305},
+};
+
+static bool aead_of(const SSL_CIPHER *suite, enum ktls_cipher *cipher)
+{
+	int nid = SSL_CIPHER_get_cipher_nid(suite);
+	for (size_t i = 0; i < sizeof aead_nids / sizeof aead_nids[0]; i++)
+		if ((int)aead_nids[i].id == nid) {
+			*cipher = aead_nids[i].cipher;
+			return true;
+		}
+	return false;
+}
+
+/* What outlives the SSL object. */
+static void remember(struct ktls_session *session)
+{
+	SSL *ssl = session->ssl;
+	const SSL_CIPHER *suite = SSL_get_current_cipher(ssl);
+	session->version = SSL_version(ssl) == TLS1_3_VERSION ? KTLS_TLS13 : KTLS_TLS12;
+	session->is_aead = aead_of(suite, &session->cipher);
+	session->resumed = SSL_session_reused(ssl);
+	session->version_name = ktls_version_name(session->version);
+	session->cipher_name = SSL_CIPHER_get_name(suite);
+	int kx = SSL_CIPHER_get_kx_nid(suite);
+	if (session->version == KTLS_TLS12 && session->resumed)
+		session->key_exchange = "resumed";
+	else if (kx == NID_kx_rsa)
+		session->key_exchange = "RSA";
+	else if (SSL_get_negotiated_group(ssl))
+		session->key_exchange = SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl));
+	if (!session->key_exchange)
+		session->key_exchange = "";
+}
+
+/* The keys behind one direction, for an engine that takes them. 0 or -1. */
+static int keys_of(
+	const struct ktls_session *session, enum ktls_direction direction, struct ktls_keys *keys)
+{
+	const struct ktls_side *side = &session->side[direction];
+	if (session->version == KTLS_TLS13)
+		return ktls_keys_tls13(
+			&session->server->crypto, session->cipher, side->secret, keys);
+	*keys = side->keys;
+	return 0;
+}
+
+/* TLS 1.3's secrets came with the key log; TLS 1.2 has one key block for both. */
+static int key_block_take(struct ktls_session *session)
+{
+	struct ktls_master master;
+	SSL *ssl = session->ssl;
+	int derived = -1;
+	if (session->version == KTLS_TLS13)
+		return 0;
+	if (SSL_SESSION_get_master_key(SSL_get_session(ssl), master.secret, sizeof master.secret) ==
+		sizeof master.secret) {
+		SSL_get_client_random(ssl, master.client_random, sizeof master.client_random);
+		SSL_get_server_random(ssl, master.server_random, sizeof master.server_random);
+		derived = ktls_keys_tls12(&session->server->crypto, session->cipher, &master,
+			&session->side[KTLS_RX].keys, &session->side[KTLS_TX].keys);
+	}
+	OPENSSL_cleanse(&master, sizeof master);
+	return derived;
+}
+
+static int aead_start(
+	struct ktls_session *session, enum ktls_direction direction, uint64_t sequence)
+{
+	struct ktls_keys keys;
+	struct ktls_side *side = &session->side[direction];
+	int result = keys_of(session, direction, &keys);
+	if (result == 0)
+		result = ktls_aead_init(&side->aead, &session->server->crypto, session->version,
+			session->cipher, &keys, direction, sequence);
+	OPENSSL_cleanse(&keys, sizeof keys);
+	side->engine = KTLS_ENGINE_AEAD;
+	return result;
+}
+
+/*
+ * Takes the traffic keys from libssl and frees it: from here on both directions
+ * are ours. First sequence numbers: TLS 1.2 has sent and received one record, its
+ * Finished, under these keys; TLS 1.3 has received none and sent its tickets.
+ */
+static enum ktls_status keys_take(struct ktls_session *session)
+{
+	bool is_tls13 = session->version == KTLS_TLS13;
+	if (key_block_take(session) < 0 ||
+		aead_start(session, KTLS_TX, is_tls13 ? session->tickets_sent : 1) < 0 ||
+		aead_start(session, KTLS_RX, is_tls13 ? 0 : 1) < 0)
+		return ktls_fail(session, "traffic keys could not be derived");
+	SSL_set_quiet_shutdown(session->ssl, 1);
+	SSL_free(session->ssl);
+	session->ssl = NULL;
+	return KTLS_DONE;
+}
+
+enum ktls_status ktls_handshake(
+	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out)
+{
+	session->in = in;
+	session->out = out;
+	ERR_clear_error();
+	enum ktls_status status = ssl_status(session, SSL_do_handshake(session->ssl));
+	session->in = NULL;
+	session->out = NULL;
+	if (status == KTLS_CLOSED)
+		return ktls_fail(session, "client closed during the handshake");
+	if (status != KTLS_DONE)
+		return status;
+	remember(session);
+	if (!session->is_aead)
+		return KTLS_DONE;
+	/* read_ahead is off: libssl took whole records and nothing behind them. */
+	if (SSL_has_pending(session->ssl))
+		return ktls_fail(session, "libssl read beyond the handshake");
+	return keys_take(session);
+}
+
+/* ---- the kernel --------------------------------------------------------- */
+
+/*
+ * All preconditions of an offload, each with its reason; NULL: it may be tried.
+ * `tx` and `rx` say which directions the policy asks for and the kernel takes.
+ */
+static const char *offload_refusal(const struct ktls_session *session, bool *tx, bool *rx)
+{
+	const struct ktls_capabilities *capabilities = session->server->capabilities;
+	enum ktls_offload policy = session->server->offload;
+	*tx = *rx = false;
+	if (policy == KTLS_OFFLOAD_OFF)
+		return "offload = \"off\"";
+	if (capabilities->ulp)
+		return "this kernel has no TLS (CONFIG_TLS, module tls)";
+	if (!session->is_aead)
+		return "the kernel has no such cipher";
+	const int *works = capabilities->offload[session->version][session->cipher];
+	*tx = !works[KTLS_TX];
+	*rx = *tx && !works[KTLS_RX] && !capabilities->splice_rx && policy != KTLS_OFFLOAD_TX;
+	if (!*tx)
+		return "this kernel does not take the cipher";
+	if (!*rx && (policy == KTLS_OFFLOAD_BOTH || policy == KTLS_OFFLOAD_REQUIRED))
+		return "this kernel does not take the cipher for receiving";
+	return NULL;
+}
+
+bool ktls_offload_is_wanted(struct ktls_session *session)
+{
+	bool tx, rx;
+	const char *refusal = offload_refusal(session, &tx, &rx);
+	if (refusal)
+		session->reason = refusal;
+	return !refusal || session->server->offload == KTLS_OFFLOAD_REQUIRED;
+}
+
+/* Hands one direction's key and sequence number over. 0 or -errno. */
+static int install(struct ktls_session *session, enum ktls_direction direction)
+{
+	struct ktls_side *side = &session->side[direction];
+	struct ktls_keys keys;
+	if (keys_of(session, direction, &keys) < 0)
+		return -ENOMEM;
+	int result = ktls_kernel_install(session->fd, direction, session->version, session->cipher,
+		&keys, side->aead.sequence);
+	OPENSSL_cleanse(&keys, sizeof keys);
+	if (result < 0)
+		return result;
+	side->engine = KTLS_ENGINE_KERNEL;
+	side->records = side->verified = side->aead.sequence;
+	ktls_aead_done(&side->aead);
+	if (session->version == KTLS_TLS12)
+		OPENSSL_cleanse(&side->keys, sizeof side->keys);
+	return 0;
+}
+
+static enum ktls_status not_offloaded(struct ktls_session *session, const char *reason)
+{
+	session->reason = reason;
+	if (session->server->offload == KTLS_OFFLOAD_REQUIRED)
+		return ktls_fail(session, "offload = \"required\": %s", reason);
+	return KTLS_DONE;
+}
+
+/*
+ * RX goes first: should the kernel refuse it, the socket still passes raw bytes
+ * and user space carries on. Once it is in, TX has to follow: past that point
+ * there is no way back on this socket.
+ */
+enum ktls_status ktls_offload_install(struct ktls_session *session)
+{
+	bool tx, rx;
+	const char *refusal = offload_refusal(session, &tx, &rx);
+	if (refusal)
+		return not_offloaded(session, refusal);
+	if (ktls_kernel_attach(session->fd) < 0)
+		return not_offloaded(session, "the kernel refused TCP_ULP");
+	if (rx && install(session, KTLS_RX) < 0) {
+		if (session->server->offload != KTLS_OFFLOAD_AUTO)
+			return not_offloaded(session, "the kernel refused the RX key");
+		rx = false;
+	}
+	int result = install(session, KTLS_TX);
+	if (result < 0 && rx)
+		return ktls_fail(
+			session, "kernel took the RX key but not TX: %s", strerror(-result));
+	if (result < 0)
+		return not_offloaded(session, "the kernel refused the TX key");
+	if (!rx)
+		session->reason = "rx: not taken by this kernel or not asked for";
+	return KTLS_DONE;
+}
+
+enum ktls_engine ktls_session_engine(
+	const struct ktls_session *session, enum ktls_direction direction)
+{
+	return session->side[direction].engine;
+}
+
+/* ---- records in user space ------------------------------------------------ */
+
+static enum ktls_status libssl_open(struct ktls_session *session, struct ktls_input *in,
+	struct ktls_output *out, struct ktls_output *reply)
+{
+	session->in = in;
+	session->out = reply;
+	enum ktls_status status;
+	do {
+		size_t room = out->size - out->len, n = 0;
+		if (room == 0) {
+			status = KTLS_WANT_WRITE;
+			break;
+		}
+		ERR_clear_error();
+		int result = SSL_read_ex(session->ssl, out->data + out->len, room, &n);
+		status = ssl_status(session, result);
+		out->len += n;
+	} while (status == KTLS_DONE);
+	session->in = NULL;
+	session->out = NULL;
+	return status;
+}
+
+/* Opens the record at the head of `in`, whose length is known and which is whole. */
+static enum ktls_status aead_open_one(struct ktls_session *session, struct ktls_input *in,
+	size_t record_len, struct ktls_output *out, struct ktls_output *reply)
+{
+	struct ktls_aead *aead = &session->side[KTLS_RX].aead;
+	uint8_t type;
+	int n = ktls_aead_open(aead, in->data, record_len, out->data + out->len, &type);
+	if (n < 0)
+		return ktls_fail_alert(session, (uint8_t)-n, reply, "record refused: %s",
+			SSL_alert_desc_string_long(-n));
+	in->data += record_len;
+	in->len -= record_len;
+	const uint8_t *data = out->data + out->len;
+	if (type == KTLS_RECORD_DATA)
+		out->len += (size_t)n;
+	enum ktls_status status = ktls_control(session, type, data, (size_t)n, reply);
+	return status == KTLS_DONE ? ktls_limit(session, KTLS_RX, reply) : status;
+}
+
+static enum ktls_status aead_open(struct ktls_session *session, struct ktls_input *in,
+	struct ktls_output *out, struct ktls_output *reply)
+{
+	enum ktls_status status = KTLS_DONE;
+	while (status == KTLS_DONE) {
+		if (in->len < KTLS_RECORD_HEADER)
+			return KTLS_WANT_READ;
+		int len = ktls_record_length(&session->side[KTLS_RX].aead, in->data);
+		if (len < 0)
+			return ktls_fail_alert(session, (uint8_t)-len, reply,
+				"record header refused: %s", SSL_alert_desc_string_long(-len));
+		if (in->len < (size_t)len)
+			return KTLS_WANT_READ;
+		/* A KeyUpdate needs room for its answer, a record for its plaintext. */
+		if (out->size - out->len < (size_t)len ||
+			reply->size - reply->len < KTLS_REPLY_ROOM)
+			return KTLS_WANT_WRITE;
+		status = aead_open_one(session, in, (size_t)len, out, reply);
+	}
+	return status;
+}
+
+enum ktls_status ktls_open(struct ktls_session *session, struct ktls_input *in,
+	struct ktls_output *out, struct ktls_output *reply)
+{
+	if (session->side[KTLS_RX].engine == KTLS_ENGINE_LIBSSL)
+		return libssl_open(session, in, out, reply);
+	return aead_open(session, in, out, reply);
+}
+
+size_t ktls_missing(const struct ktls_input *in)
+{
+	if (in->len < KTLS_RECORD_HEADER)
+		return KTLS_RECORD_HEADER - in->len;
+	size_t len = KTLS_RECORD_HEADER + ((size_t)in->data[3] << 8 | in->data[4]);
+	return len > in->len ? len - in->len : 0;
+}
+
+static enum ktls_status libssl_seal(
+	struct ktls_session *session, const uint8_t *data, size_t len, struct ktls_output *out)
+{
+	size_t written = 0;
+	session->out = out;
+	ERR_clear_error();
+	enum ktls_status status =
+		ssl_status(session, SSL_write_ex(session->ssl, data, len, &written));
+	session->out = NULL;
+	assert(status != KTLS_DONE || written == len);
+	return status;
+}
+
+static enum ktls_status aead_seal(
+	struct ktls_session *session, const uint8_t *data, size_t len, struct ktls_output *out)
+{
+	struct ktls_aead *aead = &session->side[KTLS_TX].aead;
+	int n = ktls_aead_seal(aead, KTLS_RECORD_DATA, data, len, out->data + out->len);
+	if (n < 0)
+		return ktls_fail(session, "sealing a record failed");
+	out->len += (size_t)n;
+	return ktls_limit(session, KTLS_TX, out);
+}
+
+enum ktls_status ktls_seal(
+	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out)
+{
+	bool is_aead = session->side[KTLS_TX].engine == KTLS_ENGINE_AEAD;
+	enum ktls_status status = KTLS_DONE;
+	while (in->len > 0 && status == KTLS_DONE) {
+		size_t len = in->len < KTLS_RECORD_PLAINTEXT ? in->len : KTLS_RECORD_PLAINTEXT;
+		if (out->size - out->len < len + KTLS_RECORD_OVERHEAD + KTLS_REPLY_ROOM)
+			return KTLS_WANT_WRITE;
+		status = is_aead ? aead_seal(session, in->data, len, out)
+				 : libssl_seal(session, in->data, len, out);
+		in->data += len;
+		in->len -= len;
+	}
+	return status;
+}
+
+/* ---- records in the kernel -------------------------------------------------- */
+
+/* What the kernel's errors on receive mean in TLS's terms (tls_sw.c). */
+static enum ktls_status receive_error(
+	struct ktls_session *session, int error, struct ktls_output *reply)
+{
+	switch (error) {
+	case EAGAIN:
+	case EKEYEXPIRED: /* a KeyUpdate was fetched and the new key is not set yet */
+		return KTLS_WANT_READ;
+	case EBADMSG:
+		return ktls_fail_alert(session, KTLS_ALERT_BAD_RECORD_MAC, reply,
+			"record refused: bad record mac");
+	case EMSGSIZE:
+		return ktls_fail_alert(session, KTLS_ALERT_RECORD_OVERFLOW, reply,
+			"record refused: record overflow");
+	case EINVAL:
+		return ktls_fail_alert(session, KTLS_ALERT_PROTOCOL_VERSION, reply,
+			"record refused: not a record of this version");
+	default:
+		return ktls_fail(session, "receive: %s", strerror(error));
+	}
+}
+
+enum ktls_status ktls_recv(
+	struct ktls_session *session, struct ktls_output *out, struct ktls_output *reply)
+{
+	uint8_t *data = out->data + out->len;
+	uint8_t type;
+	/* Without room for a control record 0 bytes would look like the stream's end. */
+	if (out->size - out->len < sizeof session->message)
+		return KTLS_WANT_WRITE;
+	ssize_t n = ktls_kernel_recv(session->fd, data, out->size - out->len, &type);
+	if (n < 0)
+		return receive_error(session, (int)-n, reply);
+	if (type == 0)
+		return KTLS_TRUNCATED;
+	if (type == KTLS_RECORD_DATA) {
+		out->len += (size_t)n;
+		return ktls_account(session, KTLS_RX, (size_t)n, reply);
+	}
+	session->side[KTLS_RX].records++;
+	return ktls_control(session, type, data, (size_t)n, reply);
+}
+
+enum ktls_status ktls_account(struct ktls_session *session, enum ktls_direction direction,
+	size_t bytes, struct ktls_output *reply)
+{
+	/*
+	 * An upper bound for the records of one call: a peer may send them byte by byte,
+	 * the kernel may seal a page or less. ktls_limit() reads the exact number back.
+	 */
+	session->side[direction].records += 1 + bytes;
+	if (direction == KTLS_RX) {
+		enum ktls_status status =
+			ktls_control(session, KTLS_RECORD_DATA, NULL, bytes, reply);
+		if (status != KTLS_DONE)
+			return status;
+	}
+	return ktls_limit(session, direction, reply);
+}
+
+/* ---- for the log -------------------------------------------------------------- */
+
+void ktls_session_info(const struct ktls_session *session, struct ktls_info *info)
+{
+	info->version = session->version_name;
+	info->cipher = session->cipher_name;
+	info->key_exchange = session->key_exchange;
+	info->server_name = session->server_name ? session->server_name : "";
+	info->resumed = session->resumed;
+}
+
+const char *ktls_session_error(const struct ktls_session *session)
+{
+	return session->error ? session->error : "";
+}
+
+const char *ktls_session_reason(const struct ktls_session *session)
+{
+	return session->reason;
+}
+
+const char *ktls_engine_name(enum ktls_engine engine)
+{
+	switch (engine) {
+	case KTLS_ENGINE_KERNEL:
+		return "kernel";
+	case KTLS_ENGINE_AEAD:
+		return "aead";
+	case KTLS_ENGINE_LIBSSL:
+		break;
+	}
+	return "libssl";
+}

@@ -1,0 +1,92 @@
+/* What the files of ktls/ share about a server and a session. */
+#ifndef FERRULE_KTLS_SESSION_H
+#define FERRULE_KTLS_SESSION_H
+
+#include "ktls/record.h"
+
+#include <openssl/ssl.h>
+
+/* Consecutive records that carry nothing, or change keys, before a session ends. */
+#define BUDGET_KEY_UPDATES        32
+#define BUDGET_KEY_UPDATES_SECOND 100
+#define BUDGET_EMPTY_RECORDS      32
+#define BUDGET_WARNINGS           4
+
+struct ktls_server {
+	SSL_CTX *ctx;       /* owned */
+	BIO_METHOD *method; /* owned */
+	struct ktls_crypto crypto;
+	const struct ktls_capabilities *capabilities; /* borrowed */
+	struct ktls_tickets *tickets;                 /* borrowed, may be NULL */
+	enum ktls_offload offload;
+	uint64_t record_limit;
+};
+
+/* One direction of a session after the handshake. */
+struct ktls_side {
+	enum ktls_engine engine;
+	struct ktls_aead aead; /* engine aead; sequence also hands over to the kernel */
+	union {
+		uint8_t secret[KTLS_SECRET_MAX]; /* TLS 1.3: of the current generation */
+		struct ktls_keys keys;           /* TLS 1.2: until the kernel has them */
+	};
+	uint64_t records;  /* engine kernel: at most so many under this key */
+	uint64_t verified; /* engine kernel: `records` when last read back */
+};
+
+struct ktls_session {
+	struct ktls_server *server; /* borrowed */
+	SSL *ssl;                   /* owned; NULL once the keys have been taken */
+	int fd;                     /* borrowed */
+	enum ktls_version version;
+	enum ktls_cipher cipher;
+	bool is_aead; /* version and cipher are valid */
+	bool closed;  /* close_notify or a fatal alert went out */
+	bool resumed;
+	struct ktls_side side[2]; /* by enum ktls_direction */
+
+	/* During a call into libssl: where its bytes come from and go to. */
+	struct ktls_input *in;
+	struct ktls_output *out;
+	uint8_t tickets_sent; /* TLS 1.3 records under the application key so far */
+
+	/* A control record the socket had no room for. */
+	uint8_t pending_type, pending_len, pending[5];
+	bool pending_rekey; /* it is a KeyUpdate: change the TX key behind it */
+
+	/* A handshake message that began in an earlier record. */
+	uint8_t message[5], message_len;
+	uint8_t warnings, empty_records, key_updates;
+	uint8_t key_updates_second;
+	int64_t second;        /* CLOCK_MONOTONIC second that key_updates_second counts */
+	bool update_requested; /* asked the peer for fresh keys, not yet answered */
+
+	const char *version_name, *cipher_name, *key_exchange; /* static, or libssl's */
+	const char *reason;                                    /* static */
+	char *server_name;                                     /* owned, may be NULL */
+	char *error;                                           /* owned, may be NULL */
+};
+
+/* Keeps the first failure's text. Returns KTLS_FAILED, for `return`. */
+enum ktls_status ktls_fail(struct ktls_session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Sends an alert if that is still possible, then as ktls_fail(). */
+enum ktls_status ktls_fail_alert(struct ktls_session *session, uint8_t description,
+	struct ktls_output *reply, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * A record arrived on an aead or kernel direction: budgets, alerts, KeyUpdate.
+ * DONE: go on with the next one.
+ */
+enum ktls_status ktls_control(struct ktls_session *session, uint8_t type, const uint8_t *data,
+	size_t len, struct ktls_output *reply);
+
+/* Checks the number of records under each key, and changes keys in time (K9). */
+enum ktls_status ktls_limit(
+	struct ktls_session *session, enum ktls_direction direction, struct ktls_output *reply);
+
+/* Gives the SSL_CTX its ticket callback. */
+void ktls_tickets_attach(struct ktls_server *server);
+
+#endif
