@@ -1,0 +1,135 @@
+# ferrule: one non-recursive Makefile.  V=1 shows the commands, VARIANT=san builds with
+# ASan and UBSan; everything goes to build/$(VARIANT)/.
+VARIANT ?= release
+B       := build/$(VARIANT)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$@';)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wcast-qual \
+	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough \
+	-Wswitch-enum
+HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+OPT      := -O2 $(HARDEN)
+LDOPT    := -pie -Wl,-z,relro,-z,now
+ifeq ($(VARIANT),san)
+OPT      := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDOPT    := -fsanitize=address,undefined
+endif
+CPPFLAGS := -I. -D_GNU_SOURCE -DFERRULE_VERSION='"$(VERSION)"'
+CFLAGS   ?= -g
+STRICT   := -std=gnu11 $(WARNINGS)
+COMPILE   = $(CC) $(STRICT) $(CPPFLAGS) $(OPT) $(CFLAGS) -MMD -MP
+LIBS     := -lssl -lcrypto -luring -lconfig
+
+MODULES  := config ktls pki proxy
+SOURCES  := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
+LIBRARY  := $(filter-out $(B)/proxy/main.o,$(OBJECTS))
+UNIT     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c) tests/suite.c)
+E2E      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/e2e/*.c) tests/suite.c)
+FUZZ     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# Seams for tests that make a system call or an allocation fail; inert unless armed.
+WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdirat write \
+	fsync symlinkat renameat unlinkat readlinkat flock time
+
+.PHONY: all run test test-unit test-e2e test-guest test-tools san check analyze fuzz bench \
+	install clean
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(B)/ferrule
+
+$(B)/ferrule: $(OBJECTS)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(COMPILE) -c -o $@ $<
+
+# ---- the demonstration ------------------------------------------------------------------
+
+run:
+	$(Q)scripts/setup build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/demo $(B)/ferrule
+
+# ---- tests ------------------------------------------------------------------------------
+
+test:
+	$(Q)scripts/setup test
+	$(Q)$(MAKE) --no-print-directory all test-tools
+	$(Q)scripts/test unit e2e guest
+
+$(B)/test-unit: $(UNIT) $(LIBRARY)
+	$(call say,LD)$(CC) $(LDOPT) $(addprefix -Wl$(comma)--wrap=,$(WRAPS)) -o $@ $^ $(LIBS) -lcunit
+comma := ,
+
+$(B)/test-e2e: $(E2E)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto -lcunit -lpthread
+
+test-tools: $(B)/test-unit $(B)/test-e2e $(FUZZ:%=$(B)/replay-%)
+
+test-unit test-e2e test-guest: all test-tools
+	$(Q)VARIANT=$(VARIANT) KERNEL=$(KERNEL) scripts/test $(@:test-%=%)
+
+san:
+	$(Q)scripts/setup test
+	$(Q)$(MAKE) --no-print-directory VARIANT=san all test-tools
+	$(Q)VARIANT=san scripts/test unit e2e
+
+# ---- fuzzing: `make fuzz` builds libFuzzer targets, the tests replay their corpora ---------
+
+$(B)/replay-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBRARY)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
+
+fuzz:
+	$(Q)scripts/setup check
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=clang \
+		OPT='-O1 -fsanitize=address,undefined,fuzzer-no-link' \
+		LDOPT='-fsanitize=address,undefined,fuzzer' $(FUZZ:%=build/fuzz/fuzz-%)
+
+$(B)/fuzz-%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARY)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
+
+# ---- checks ------------------------------------------------------------------------------
+
+CHECKED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+check:
+	$(Q)scripts/setup check
+	$(Q)$(MAKE) --no-print-directory CC=gcc VARIANT=check-gcc CFLAGS='-g -Werror' all test-tools
+	$(Q)$(MAKE) --no-print-directory CC=clang VARIANT=check-clang CFLAGS='-g -Werror' all test-tools
+	$(Q)clang-format --dry-run --Werror $(CHECKED)
+	$(Q)scripts/check-layers.sh
+	$(Q)CPPFLAGS="-I. -D_GNU_SOURCE" CFLAGS="$(STRICT) -Werror" scripts/check-headers.sh
+	$(Q)scripts/check-functions.sh
+	$(Q)scripts/check-docs.sh
+	$(Q)shellcheck -x $$(git ls-files scripts bench .ci | xargs grep -lE '^#!.*\b(ba)?sh')
+	$(Q)$(MAKE) --no-print-directory analyze
+
+analyze:
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppress=missingIncludeSystem -I. $(SOURCES)
+	$(Q)clang-tidy --quiet $(SOURCES) -- -std=gnu11 $(CPPFLAGS)
+
+# ---- the rest ------------------------------------------------------------------------------
+
+bench: all
+	$(Q)scripts/setup bench
+	$(Q)bench/peers
+
+install: all
+	install -D -m 755 $(B)/ferrule $(DESTDIR)$(PREFIX)/bin/ferrule
+	install -D -m 644 man/ferrule.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule.1
+	install -D -m 644 man/ferrule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/ferrule.conf.5
+	install -D -m 644 share/ferrule.conf.sample $(DESTDIR)$(PREFIX)/share/doc/ferrule/ferrule.conf.sample
+	install -D -m 644 share/ferrule.service $(DESTDIR)$(PREFIX)/lib/systemd/system/ferrule.service
+
+clean:
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(UNIT:.o=.d) $(E2E:.o=.d)

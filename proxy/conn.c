@@ -1,0 +1,534 @@
+#include "proxy/conn.h"
+
+#include "proxy/address.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* How long a client may take to close after we have (RFC 9112 9.6). */
+#define LINGER_MS 2000
+/* What the log's line may show of a failure's text. */
+#define CAUSE_MAX 256
+
+static void conn_release(struct conn *conn);
+
+/* The kernel may still touch what belongs to the connection. */
+static bool is_busy(const struct conn *conn)
+{
+	return endpoint_is_busy(&conn->front) || endpoint_is_busy(&conn->back) ||
+	       (conn->service->is_busy && conn->service->is_busy(conn));
+}
+
+bool conn_is_tx_kernel(const struct conn *conn)
+{
+	return ktls_session_engine(conn->session, KTLS_TX) == KTLS_ENGINE_KERNEL;
+}
+
+bool conn_is_rx_kernel(const struct conn *conn)
+{
+	return ktls_session_engine(conn->session, KTLS_RX) == KTLS_ENGINE_KERNEL;
+}
+
+void conn_touch(struct conn *conn)
+{
+	unsigned idle = conn->server->conf->timeout.idle;
+	/* Neither the handshake's time nor the client's time to close is prolonged. */
+	bool moving = conn->state >= CONN_RELAY && conn->state <= CONN_CLOSING && !conn->front.shut;
+	if (idle && moving)
+		timer_set(&conn->worker->wheel, &conn->timer,
+			conn->worker->now + (int64_t)idle * 1000);
+}
+
+static void conn_set_timer(struct conn *conn, int64_t ms)
+{
+	/* A shorter time than before has to move the timer, not just its deadline. */
+	timer_clear(&conn->worker->wheel, &conn->timer);
+	if (ms)
+		timer_set(&conn->worker->wheel, &conn->timer, conn->worker->now + ms);
+}
+
+void conn_again(struct conn *conn)
+{
+	if (conn->is_again)
+		return;
+	conn->is_again = true;
+	conn->again = conn->worker->again;
+	conn->worker->again = conn;
+}
+
+/* ---- opening -------------------------------------------------------------- */
+
+static void on_front_receive(struct ring_op *op, const struct ring_result *result);
+static void on_front_send(struct ring_op *op, const struct ring_result *result);
+static void on_front_ready(struct ring_op *op, const struct ring_result *result);
+static void on_front_writable(struct ring_op *op, const struct ring_result *result);
+static void on_expired(struct timer *timer);
+
+#define conn_of(member, pointer)                                                                   \
+	((struct conn *)(void *)((char *)(pointer)-offsetof(struct conn, member)))
+
+static bool over_limit(const struct worker *worker, const struct server *server)
+{
+	return stats_open(worker->stats, server->slot) >= server->conf->max_connections;
+}
+
+static struct conn *conn_new(struct worker *worker, const struct server *server, int fd)
+{
+	struct conn *conn = calloc(1, sizeof *conn);
+	if (!conn)
+		return NULL;
+	conn->session = ktls_session_new(server->tls, fd);
+	if (!conn->session) {
+		free(conn);
+		return NULL;
+	}
+	conn->worker = worker;
+	conn->server = server;
+	conn->service = server->service;
+	conn->started = worker->now;
+	endpoint_init(&conn->front);
+	endpoint_init(&conn->back);
+	conn->front.fd = fd;
+	conn->front.receive.done = on_front_receive;
+	conn->front.send.done = on_front_send;
+	conn->front.readable.done = on_front_ready;
+	conn->front.writable.done = on_front_writable;
+	relay_init(conn);
+	conn->timer.expired = on_expired;
+	return conn;
+}
+
+static void refuse(struct worker *worker, const struct server *server, int fd, const char *cause)
+{
+	unsigned suppressed = 0;
+	worker->row->servers[server->slot].refused++;
+	if (log_limit_pass(&worker->failure_limit, worker->now, &suppressed))
+		log_line(worker->log, CONF_LOG_WARNING,
+			"server=%s connection refused: %s (%u such lines suppressed)",
+			server->conf->name, cause, suppressed);
+	close(fd);
+}
+
+void conn_open(struct worker *worker, const struct server *server, const char *listener, int fd)
+{
+	struct stats_server *stats = &worker->row->servers[server->slot];
+	if (over_limit(worker, server)) {
+		refuse(worker, server, fd, "max_connections reached");
+		return;
+	}
+	struct conn *conn = conn_new(worker, server, fd);
+	if (!conn) {
+		refuse(worker, server, fd, "out of memory");
+		return;
+	}
+	conn->listener = listener;
+	socklen_t len = sizeof conn->peer;
+	getpeername(fd, &conn->peer.any, &len);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	stats->accepted++;
+	stats->open++;
+	conn->next = worker->conns;
+	conn->link = &worker->conns;
+	if (conn->next)
+		conn->next->link = &conn->next;
+	worker->conns = conn;
+	worker->conn_count++;
+	conn_set_timer(conn, (int64_t)server->conf->timeout.handshake * 1000);
+	handshake_start(conn);
+}
+
+/* ---- state ---------------------------------------------------------------- */
+
+static void count_offload(struct conn *conn)
+{
+	struct stats_server *stats = &conn->worker->row->servers[conn->server->slot];
+	if (conn_is_rx_kernel(conn))
+		stats->offload_both++;
+	else if (conn_is_tx_kernel(conn))
+		stats->offload_tx++;
+	else
+		stats->offload_none++;
+}
+
+static void enter_relay(struct conn *conn)
+{
+	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.idle * 1000);
+	while (conn->early.head && conn->state == CONN_RELAY)
+		conn->service->client_data(conn, buf_queue_pop(&conn->early));
+	if (conn->client_ended && conn->state == CONN_RELAY)
+		conn_client_end(conn);
+}
+
+static void enter_closed(struct conn *conn)
+{
+	if (conn->back.fd >= 0 && !(conn->back.shut && conn->back.eof))
+		setsockopt(conn->back.fd, SOL_SOCKET, SO_LINGER,
+			&(struct linger){.l_onoff = 1, .l_linger = 0}, sizeof(struct linger));
+	timer_clear(&conn->worker->wheel, &conn->timer);
+	endpoint_cancel(conn->worker, &conn->front);
+	endpoint_cancel(conn->worker, &conn->back);
+	if (conn->service->cancel)
+		conn->service->cancel(conn);
+	conn_again(conn); /* released from the loop: callers may still look at it */
+}
+
+static void enter(struct conn *conn)
+{
+	switch (conn->state) {
+	case CONN_CONNECT:
+		count_offload(conn);
+		conn->service->open(conn);
+		break;
+	case CONN_RELAY:
+		enter_relay(conn);
+		break;
+	case CONN_UP_ONLY:
+	case CONN_CLOSING:
+		conn->notify = conn->secured && !conn->front.shut;
+		break;
+	case CONN_CLOSED:
+		enter_closed(conn);
+		break;
+	case CONN_HANDSHAKE:
+	case CONN_OFFLOAD:
+	case CONN_DOWN_ONLY:
+	case CONN_STATES:
+		break;
+	}
+}
+
+void conn_event(struct conn *conn, enum conn_event event)
+{
+	enum conn_state next = conn_next(conn->state, event);
+	if (next == CONN_INVALID) {
+		log_line(conn->worker->log, CONF_LOG_ERROR,
+			"bug: event \"%s\" in state %s; connection closed", conn_event_name(event),
+			conn_state_name(conn->state));
+		next = CONN_CLOSED;
+	}
+	log_line(conn->worker->log, CONF_LOG_DEBUG, "conn %p %s --%s--> %s", (void *)conn,
+		conn_state_name(conn->state), conn_event_name(event), conn_state_name(next));
+	conn->state = next;
+	enter(conn);
+}
+
+void conn_end(struct conn *conn, enum conn_event event, const char *cause, int error)
+{
+	if (conn->state == CONN_CLOSED)
+		return;
+	if (!conn->cause) {
+		conn->cause = cause;
+		conn->cause_errno = error;
+		conn->ended_in = conn->state;
+	}
+	/* What is being closed already cannot be finished again. */
+	if (conn->state == CONN_CLOSING && event == CONN_EVENT_FINISH)
+		return;
+	conn_event(conn, event);
+}
+
+void conn_session_failed(struct conn *conn)
+{
+	if (!conn->secured)
+		conn->worker->row->servers[conn->server->slot].handshake_failed++;
+	conn_end(conn, CONN_EVENT_FINISH, ktls_session_error(conn->session), 0);
+}
+
+void conn_client_end(struct conn *conn)
+{
+	switch (conn->state) {
+	case CONN_RELAY:
+	case CONN_UP_ONLY:
+		if (!conn->cause) {
+			conn->cause = "client closed";
+			conn->ended_in = conn->state;
+		}
+		conn_event(conn, CONN_EVENT_CLIENT_END);
+		break;
+	case CONN_HANDSHAKE:
+	case CONN_OFFLOAD:
+	case CONN_CONNECT:
+		conn->client_ended = true;
+		break;
+	case CONN_DOWN_ONLY:
+	case CONN_CLOSING:
+	case CONN_CLOSED:
+	case CONN_STATES:
+		break;
+	}
+}
+
+/*
+ * Whether the backend's answer was complete only the service knows; ending in
+ * order would call it so.
+ */
+static void idle_expired(struct conn *conn)
+{
+	bool is_idle = conn->service->is_idle && conn->service->is_idle(conn);
+	conn_end(conn, is_idle ? CONN_EVENT_FINISH : CONN_EVENT_ABORT, "idle timeout", 0);
+}
+
+static void on_expired(struct timer *timer)
+{
+	struct conn *conn = conn_of(timer, timer);
+	if (conn->state <= CONN_OFFLOAD) {
+		conn->worker->row->servers[conn->server->slot].handshake_failed++;
+		handshake_expired(conn);
+	} else if (conn->state == CONN_CONNECT) {
+		conn_end(conn, CONN_EVENT_FINISH, "backend connect timed out", 0);
+	} else if (conn->state == CONN_CLOSING && conn->front.shut) {
+		conn_end(conn, CONN_EVENT_ENDED, "client did not close", 0);
+	} else {
+		idle_expired(conn);
+	}
+	conn_update(conn);
+}
+
+/* ---- the client's socket ---------------------------------------------------- */
+
+static void front_bytes(struct conn *conn, struct buf *buf)
+{
+	conn_touch(conn);
+	if (conn->state == CONN_HANDSHAKE)
+		handshake_received(conn, buf);
+	else
+		relay_open(conn, buf); /* frees it when nobody wants records any more */
+}
+
+static void front_end(struct conn *conn, int error)
+{
+	conn->front.eof = true;
+	if (conn->state == CONN_HANDSHAKE) {
+		conn->worker->row->servers[conn->server->slot].handshake_failed++;
+		conn_end(conn, CONN_EVENT_ABORT, "client closed during the handshake", error);
+	} else if (error) {
+		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
+	} else if (conn->state != CONN_DOWN_ONLY && conn->state != CONN_CLOSING) {
+		conn_end(
+			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
+	}
+}
+
+static void on_front_receive(struct ring_op *op, const struct ring_result *result)
+{
+	struct conn *conn = conn_of(front.receive, op);
+	if (result->buf)
+		front_bytes(conn, result->buf);
+	else if (result->value == 0)
+		front_end(conn, 0);
+	else if (result->value != -ENOBUFS && result->value != -ECANCELED)
+		front_end(conn, -result->value);
+	conn_update(conn);
+}
+
+static void on_front_send(struct ring_op *op, const struct ring_result *result)
+{
+	struct conn *conn = conn_of(front.send, op);
+	if (result->value > 0) {
+		conn->answered = true;
+		conn_touch(conn);
+		endpoint_sent(conn->worker, &conn->front, (size_t)result->value);
+	} else if (result->value != -ECANCELED) {
+		conn->front.failed = true;
+		conn_end(conn, CONN_EVENT_ABORT, "client reset", -result->value);
+	}
+	conn_update(conn);
+}
+
+static void on_front_ready(struct ring_op *op, const struct ring_result *result)
+{
+	(void)result;
+	struct conn *conn = conn_of(front.readable, op);
+	conn->front.ready = true;
+	conn_update(conn);
+}
+
+static void on_front_writable(struct ring_op *op, const struct ring_result *result)
+{
+	(void)result;
+	struct conn *conn = conn_of(front.writable, op);
+	conn->settled = true;
+	if (conn->state != CONN_CLOSED && ktls_flush(conn->session) == KTLS_FAILED)
+		conn_session_failed(conn);
+	conn_update(conn);
+}
+
+/* ---- the end ------------------------------------------------------------------ */
+
+/* The last record: K2 wants the socket writable before and a lingering close after. */
+static bool notify_client(struct conn *conn)
+{
+	uint8_t space[KTLS_REPLY_ROOM];
+	struct ktls_output reply = {space, 0, sizeof space};
+	if (conn_is_tx_kernel(conn) && !conn->settled) {
+		endpoint_await_writable(conn->worker, &conn->front);
+		return false;
+	}
+	enum ktls_status status = ktls_close_notify(conn->session, &reply);
+	relay_reply(conn, &reply);
+	if (status == KTLS_WANT_WRITE) {
+		conn->settled = false;
+		endpoint_await_writable(conn->worker, &conn->front);
+		return false;
+	}
+	conn->notify = false;
+	return true;
+}
+
+bool conn_finish_front(struct conn *conn)
+{
+	if (conn->front.shut)
+		return true;
+	if (!relay_is_drained(conn))
+		return false;
+	if (conn->notify && !notify_client(conn))
+		return false;
+	endpoint_flush(conn->worker, &conn->front);
+	if (conn->front.queue.bytes > 0 || conn->front.send.active)
+		return false;
+	shutdown(conn->front.fd, SHUT_WR);
+	conn->front.shut = true;
+	conn_set_timer(conn, conn->state == CONN_CLOSING
+				     ? LINGER_MS
+				     : (int64_t)conn->server->conf->timeout.idle * 1000);
+	return true;
+}
+
+/* Reads and forgets what a kernel direction still delivers, up to the TCP end. */
+static void discard_kernel(struct conn *conn)
+{
+	uint8_t space[KTLS_REPLY_ROOM];
+	enum ktls_status status = KTLS_DONE;
+	for (int i = 0; i < 16 && (status == KTLS_DONE || status == KTLS_CLOSED); i++) {
+		struct ktls_output out = {conn->worker->scratch_in, 0, SCRATCH_SIZE};
+		struct ktls_output reply = {space, 0, sizeof space};
+		status = ktls_recv(conn->session, &out, &reply);
+	}
+	if (status == KTLS_TRUNCATED || status == KTLS_FAILED)
+		conn->front.eof = true;
+	else
+		endpoint_await_readable(conn->worker, &conn->front);
+}
+
+static void closing_update(struct conn *conn)
+{
+	if (conn->back.fd >= 0)
+		endpoint_flush(conn->worker, &conn->back);
+	if (!conn_finish_front(conn))
+		return;
+	if (!conn->front.eof && conn_is_rx_kernel(conn) && !conn->front.readable.active)
+		discard_kernel(conn);
+	if (conn->front.eof)
+		conn_event(conn, CONN_EVENT_ENDED);
+	else if (!conn_is_rx_kernel(conn))
+		endpoint_receive(conn->worker, &conn->front, true);
+}
+
+void conn_update(struct conn *conn)
+{
+	switch (conn->state) {
+	case CONN_HANDSHAKE:
+	case CONN_OFFLOAD:
+		handshake_update(conn);
+		break;
+	case CONN_CONNECT:
+		endpoint_flush(conn->worker, &conn->front);
+		break;
+	case CONN_RELAY:
+	case CONN_DOWN_ONLY:
+	case CONN_UP_ONLY:
+		relay_update(conn);
+		break;
+	case CONN_CLOSING:
+		closing_update(conn);
+		break;
+	case CONN_CLOSED:
+		if (!is_busy(conn))
+			conn_again(conn);
+		break;
+	case CONN_STATES:
+		break;
+	}
+}
+
+static void log_conn(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	unsigned suppressed = 0;
+	/* Failed handshakes cost a peer nothing: they may not fill the disk. */
+	if (worker->log->level < CONF_LOG_INFO ||
+		(!conn->secured &&
+			!log_limit_pass(&worker->failure_limit, worker->now, &suppressed)))
+		return;
+	if (suppressed)
+		log_line(worker->log, CONF_LOG_WARNING,
+			"%u lines about failed handshakes suppressed", suppressed);
+
+	struct ktls_info info;
+	char peer[ADDRESS_TEXT], cause[CAUSE_MAX + 64], quoted[2 * CAUSE_MAX], reason[CAUSE_MAX];
+	ktls_session_info(conn->session, &info);
+	address_text(&conn->peer.any, peer);
+	snprintf(cause, sizeof cause, "%s%s%s", conn->cause ? conn->cause : "backend closed",
+		conn->cause_errno ? ": " : "",
+		conn->cause_errno ? strerror(conn->cause_errno) : "");
+	int64_t duration = worker->now - conn->started;
+	log_line(worker->log, CONF_LOG_INFO,
+		"conn peer=%s server=%s listener=%s tls=%s cipher=%s kx=%s resumed=%s "
+		"client_cert=- offload_tx=%s offload_rx=%s offload_reason=%s bytes_in=%" PRIu64
+		" bytes_out=%" PRIu64 " requests=%u duration=%" PRId64 ".%03" PRId64
+		" state=%s cause=%s",
+		peer, conn->server->conf->name, conn->listener, *info.version ? info.version : "-",
+		*info.cipher ? info.cipher : "-", *info.key_exchange ? info.key_exchange : "-",
+		info.resumed ? "yes" : "no",
+		ktls_engine_name(ktls_session_engine(conn->session, KTLS_TX)),
+		ktls_engine_name(ktls_session_engine(conn->session, KTLS_RX)),
+		log_quote(ktls_session_reason(conn->session), reason, sizeof reason),
+		conn->up.bytes, conn->down.bytes, conn->requests, duration / 1000, duration % 1000,
+		conn_state_name(conn->ended_in), log_quote(cause, quoted, sizeof quoted));
+}
+
+static void count_bytes(struct conn *conn)
+{
+	struct stats_server *stats = &conn->worker->row->servers[conn->server->slot];
+	stats->bytes_in += conn->up.bytes;
+	stats->bytes_out += conn->down.bytes;
+	stats->open--;
+}
+
+/* Nothing points here any more: no operation is active, no list but the worker's. */
+static void conn_release(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	log_conn(conn);
+	count_bytes(conn);
+	if (conn->service->close)
+		conn->service->close(conn);
+	relay_done(conn);
+	endpoint_done(worker, &conn->front);
+	endpoint_done(worker, &conn->back);
+	ktls_session_free(conn->session);
+	*conn->link = conn->next;
+	if (conn->next)
+		conn->next->link = conn->link;
+	worker->conn_count--;
+	free(conn);
+	worker_conn_gone(worker);
+}
+
+void conn_resume(struct conn *conn)
+{
+	conn->is_again = false;
+	if (conn->state != CONN_CLOSED)
+		conn_update(conn);
+	else if (!is_busy(conn))
+		conn_release(conn);
+}

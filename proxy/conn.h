@@ -1,0 +1,157 @@
+/*
+ * A connection: a client's TLS socket (front), what it is served by (a service),
+ * and, for a tunnel, the backend's socket (back). conn.c owns its life and its
+ * state, handshake.c the way up to the relay, relay.c the moving of bytes.
+ */
+#ifndef FERRULE_PROXY_CONN_H
+#define FERRULE_PROXY_CONN_H
+
+#include "ktls/ktls.h"
+#include "proxy/conn_state.h"
+#include "proxy/endpoint.h"
+#include "proxy/pipe_pool.h"
+#include "proxy/timer.h"
+
+#include <netinet/in.h>
+
+struct conn;
+struct server;
+struct worker;
+
+/*
+ * What stands behind the TLS session. Plaintext arrives in buffers that the
+ * service owns from then on; it answers with conn_write() or a relay's pump.
+ */
+struct service {
+	const char *name;
+	/* The session's keys are settled: get ready, then conn_event(CONNECTED). */
+	void (*open)(struct conn *conn);
+	/* Plaintext from the client. */
+	void (*client_data)(struct conn *conn, struct buf *buf);
+	/* Plaintext from the backend; NULL for a service without one. */
+	void (*backend_data)(struct conn *conn, struct buf *buf);
+	/* Everything queued for the client is on its way; NULL: not interested. */
+	void (*drained)(struct conn *conn);
+	/* An operation of the service's own: ask it to end; is it still active? */
+	void (*cancel)(struct conn *conn);
+	bool (*is_busy)(const struct conn *conn);
+	/* True between requests: the connection may be ended without losing one. */
+	bool (*is_idle)(const struct conn *conn);
+	/* Frees what `open` made; called once, no operation is active any more. */
+	void (*close)(struct conn *conn);
+};
+
+/* How one direction's bytes are moved. */
+enum relay_mode {
+	RELAY_MESSAGE, /* received and sent by the ring, buffer by buffer */
+	RELAY_BULK,    /* moved by system calls as long as both sides are ready */
+};
+
+struct relay {
+	enum relay_mode mode;
+	struct pipe *pipe; /* leased while bytes are in it */
+	uint64_t bytes;    /* plaintext moved so far */
+};
+
+union conn_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+struct conn {
+	struct conn *next, **link; /* the worker's list */
+	struct conn *again;        /* the worker's list of those with work left */
+	bool is_again;
+	struct worker *worker;       /* borrowed */
+	const struct server *server; /* borrowed; lives as long as the worker */
+	const struct service *service;
+	const char *listener;         /* borrowed: where it was accepted, as text */
+	struct ktls_session *session; /* owned */
+	enum conn_state state;        /* written by conn_event() alone */
+	bool greeted;                 /* the first bytes looked like TLS */
+	bool answered;                /* something has been sent to the client */
+	bool secured;                 /* the handshake is complete */
+	bool client_ended;            /* its close_notify came before the service was ready */
+	bool up_paused;               /* the service takes no client data for now */
+	bool notify;                  /* the client gets a close_notify at the end */
+	bool settled;                 /* K2: its socket was writable after the last data */
+
+	struct endpoint front, back;
+	struct relay up, down;  /* client to backend, backend to client */
+	struct buf *partial;    /* owned: the beginning of a record (user-space receive) */
+	struct buf_queue early; /* owned: plaintext from before the service was ready */
+
+	struct timer timer;
+	void *service_data; /* the service's own */
+
+	union conn_address peer;
+	int64_t started; /* ms */
+	unsigned requests;
+	const char *cause; /* static, or the session's; the first one stays */
+	int cause_errno;
+	enum conn_state ended_in; /* the state in which the cause arose */
+};
+
+/* Takes the accepted descriptor over; `listener` outlives the worker. */
+void conn_open(struct worker *worker, const struct server *server, const char *listener, int fd);
+
+/* Applies the state table. */
+void conn_event(struct conn *conn, enum conn_event event);
+/* As above with a reason for the log (static text, errno or 0); the first one stays. */
+void conn_end(struct conn *conn, enum conn_event event, const char *cause, int error);
+/* The session failed: its alert is queued already, its text is the cause. */
+void conn_session_failed(struct conn *conn);
+
+/* Plaintext for the client; owned from here on, whatever comes of it. */
+void conn_write(struct conn *conn, struct buf *buf);
+/* Plaintext from the client, for the service or kept until it is ready. */
+void conn_deliver(struct conn *conn, struct buf *buf);
+/* The client has sent close_notify. */
+void conn_client_end(struct conn *conn);
+
+/* Arms, pumps and ends whatever the state asks for; every handler ends with it. */
+void conn_update(struct conn *conn);
+/* Something moved: the idle time begins anew. */
+void conn_touch(struct conn *conn);
+/* Comes back to conn_resume() in the loop's next turn. */
+void conn_again(struct conn *conn);
+/* The worker's call for each connection of its `again` list; may free it. */
+void conn_resume(struct conn *conn);
+/*
+ * Ends our stream to the client once all of it is on its way: close_notify where
+ * one is due, then the TCP end. True when that is done.
+ */
+bool conn_finish_front(struct conn *conn);
+
+bool conn_is_tx_kernel(const struct conn *conn);
+bool conn_is_rx_kernel(const struct conn *conn);
+
+/* handshake.c: the way up to CONN_CONNECT. */
+void handshake_start(struct conn *conn);
+void handshake_received(struct conn *conn, struct buf *buf);
+void handshake_update(struct conn *conn);
+/* The client took too long. */
+void handshake_expired(struct conn *conn);
+
+/* relay.c: the moving of bytes once keys and service are there. */
+void relay_init(struct conn *conn);
+void relay_update(struct conn *conn);
+/* Ciphertext from the client, for user-space engines; owned from here on. */
+void relay_open(struct conn *conn, struct buf *buf);
+/* Queues the control records that a session call left in `reply`. */
+void relay_reply(struct conn *conn, const struct ktls_output *reply);
+/*
+ * Sends plaintext to the client by system call, sealed where that is ours, and
+ * queues what the socket did not take. `len` is at most four full records and the
+ * queue is empty. False when the connection has ended over it.
+ */
+bool relay_send(struct conn *conn, const uint8_t *data, size_t len);
+/* The client's socket has room, and everything before is on its way. */
+bool relay_is_drained(const struct conn *conn);
+void relay_done(struct conn *conn);
+
+extern const struct service tunnel_service;
+extern const struct service files_service;
+
+#endif

@@ -1,0 +1,84 @@
+#include "proxy/endpoint.h"
+
+#include "proxy/worker.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+void endpoint_init(struct endpoint *endpoint)
+{
+	memset(endpoint, 0, sizeof *endpoint);
+	endpoint->fd = -1;
+}
+
+void endpoint_flush(struct worker *worker, struct endpoint *endpoint)
+{
+	const struct buf *head = endpoint->queue.head;
+	if (endpoint->queue.bytes == 0 || endpoint->send.active || endpoint->failed)
+		return;
+	ring_send(worker->ring, &endpoint->send, endpoint->fd, head->data + head->start,
+		buf_len(head));
+}
+
+void endpoint_sent(struct worker *worker, struct endpoint *endpoint, size_t n)
+{
+	buf_queue_consume(&endpoint->queue, &worker->bufs, n);
+	endpoint_flush(worker, endpoint);
+}
+
+struct buf *endpoint_room(struct worker *worker, struct endpoint *endpoint, size_t need)
+{
+	struct buf *tail = endpoint->queue.tail;
+	/* Appending behind bytes that are in flight is fine: their length is settled. */
+	if (tail && BUF_SIZE - tail->end >= need)
+		return tail;
+	struct buf *buf = buf_new(&worker->bufs);
+	if (buf)
+		buf_queue_push(&endpoint->queue, buf);
+	return buf;
+}
+
+void endpoint_receive(struct worker *worker, struct endpoint *endpoint, bool wanted)
+{
+	if (wanted && !endpoint->receive.active)
+		ring_receive(worker->ring, &endpoint->receive, endpoint->fd);
+	else if (!wanted)
+		ring_cancel(worker->ring, &endpoint->receive);
+}
+
+void endpoint_await_readable(struct worker *worker, struct endpoint *endpoint)
+{
+	if (!endpoint->readable.active)
+		ring_poll(worker->ring, &endpoint->readable, endpoint->fd, POLLIN | POLLRDHUP);
+}
+
+void endpoint_await_writable(struct worker *worker, struct endpoint *endpoint)
+{
+	if (!endpoint->writable.active)
+		ring_poll(worker->ring, &endpoint->writable, endpoint->fd, POLLOUT);
+}
+
+bool endpoint_is_busy(const struct endpoint *endpoint)
+{
+	return endpoint->receive.active || endpoint->send.active || endpoint->readable.active ||
+	       endpoint->writable.active;
+}
+
+void endpoint_cancel(struct worker *worker, struct endpoint *endpoint)
+{
+	ring_cancel(worker->ring, &endpoint->receive);
+	ring_cancel(worker->ring, &endpoint->send);
+	ring_cancel(worker->ring, &endpoint->readable);
+	ring_cancel(worker->ring, &endpoint->writable);
+}
+
+void endpoint_done(struct worker *worker, struct endpoint *endpoint)
+{
+	assert(!endpoint_is_busy(endpoint));
+	buf_queue_clear(&endpoint->queue, &worker->bufs);
+	if (endpoint->fd >= 0)
+		close(endpoint->fd);
+	endpoint->fd = -1;
+}

@@ -1,0 +1,48 @@
+#include "proxy/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} commands[] = {
+	{"run", cmd_run, "run in the foreground"},
+	{"check", cmd_check, "check a configuration file"},
+	{"reload", cmd_reload, "make the running instance take its file over"},
+	{"show", cmd_show, "status of the running instance"},
+	{"probe", cmd_probe, "what this kernel and this OpenSSL can offload"},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: ferrule COMMAND [OPTIONS]\n"
+	      "Terminates TLS in front of a plain HTTP server. Commands:\n",
+		out);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("ferrule COMMAND --help tells more; ferrule --version the version.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("ferrule " FERRULE_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "ferrule: unknown command %s\n", argv[1]);
+	usage(stderr);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,703 @@
+/*
+ * The moving of bytes, each direction in one of two modes. A message is received
+ * and sent by the ring, many connections in one system call. Bulk is moved by
+ * system calls while both sides are ready: spliced where the kernel holds the
+ * keys, else through two buffers that stay in the cache because all connections
+ * share them.
+ */
+#include "proxy/conn.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* More than this in a queue, and its source is not read. */
+#define QUEUE_MAX (4 * BUF_SIZE)
+/* What one connection may move before the others get their turn. */
+#define BULK_TURN (512 * 1024)
+/* A bulk direction that moves less at a time is one of messages again. */
+#define BULK_MIN (16 * 1024)
+/* Four records in and, sealed, out: what fits a scratch buffer with room to spare. */
+#define CHUNK (4 * KTLS_RECORD_PLAINTEXT)
+/* Four full TLS 1.3 records as they come in: keeps record boundaries in step. */
+#define CHUNK_SEALED (4 * (KTLS_RECORD_PLAINTEXT + 22))
+
+_Static_assert(CHUNK + 4 * KTLS_RECORD_OVERHEAD + KTLS_REPLY_ROOM <= SCRATCH_SIZE, "sealed");
+_Static_assert(CHUNK_SEALED + KTLS_RECORD_MAX <= SCRATCH_SIZE, "a partial record in front");
+
+/* How a step of a bulk direction ended. */
+enum step {
+	STEP_MOVED, /* there may be more */
+	STEP_DRY,   /* the source has nothing */
+	STEP_FULL,  /* the sink takes nothing */
+	STEP_ENDED, /* an event has been raised; look at the state */
+};
+
+static void on_back_receive(struct ring_op *op, const struct ring_result *result);
+static void on_back_send(struct ring_op *op, const struct ring_result *result);
+static void on_back_readable(struct ring_op *op, const struct ring_result *result);
+static void on_back_writable(struct ring_op *op, const struct ring_result *result);
+
+#define conn_of(member, pointer)                                                                   \
+	((struct conn *)(void *)((char *)(pointer)-offsetof(struct conn, member)))
+
+void relay_init(struct conn *conn)
+{
+	conn->back.receive.done = on_back_receive;
+	conn->back.send.done = on_back_send;
+	conn->back.readable.done = on_back_readable;
+	conn->back.writable.done = on_back_writable;
+	conn->front.ready = true;
+}
+
+void relay_done(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	pipe_return(&worker->pipes, conn->up.pipe);
+	pipe_return(&worker->pipes, conn->down.pipe);
+	buf_free(&worker->bufs, conn->partial);
+	buf_queue_clear(&conn->early, &worker->bufs);
+}
+
+/* The client may still send, and the service is told. */
+static bool is_up_open(const struct conn *conn)
+{
+	return conn->state == CONN_RELAY || conn->state == CONN_UP_ONLY;
+}
+
+static bool is_down_open(const struct conn *conn)
+{
+	return conn->state == CONN_RELAY || conn->state == CONN_DOWN_ONLY;
+}
+
+/* ---- client to service, user-space engines -------------------------------- */
+
+void relay_reply(struct conn *conn, const struct ktls_output *reply)
+{
+	if (reply->len == 0)
+		return;
+	if (buf_queue_append(&conn->front.queue, &conn->worker->bufs, reply->data, reply->len) < 0)
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+}
+
+void conn_deliver(struct conn *conn, struct buf *buf)
+{
+	conn->up.bytes += buf_len(buf);
+	if (conn->state == CONN_RELAY || conn->state == CONN_UP_ONLY)
+		conn->service->client_data(conn, buf);
+	else if (conn->state < CONN_RELAY)
+		buf_queue_push(&conn->early, buf);
+	else
+		buf_free(&conn->worker->bufs, buf);
+}
+
+/* What a receiving session call said, apart from the data. True: go on. */
+static bool received(struct conn *conn, enum ktls_status status)
+{
+	switch (status) {
+	case KTLS_DONE:
+	case KTLS_WANT_WRITE:
+		return conn->state < CONN_CLOSING;
+	case KTLS_WANT_READ:
+		return false;
+	case KTLS_CLOSED:
+		conn_client_end(conn);
+		return false;
+	case KTLS_TRUNCATED:
+		conn->front.eof = true;
+		if (conn->state != CONN_DOWN_ONLY && conn->state != CONN_CLOSING)
+			conn_end(conn, CONN_EVENT_ABORT,
+				"truncated: client closed without close_notify", 0);
+		return false;
+	case KTLS_FAILED:
+		conn_session_failed(conn);
+		return false;
+	}
+	return false;
+}
+
+/* Opens what is whole in `in` and hands the plaintext on. */
+static void open_records(struct conn *conn, struct ktls_input *in)
+{
+	uint8_t space[2 * KTLS_REPLY_ROOM];
+	enum ktls_status status;
+	do {
+		struct buf *plain = buf_new(&conn->worker->bufs);
+		if (!plain) {
+			conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+			return;
+		}
+		struct ktls_output out = {plain->data, 0, BUF_SIZE};
+		struct ktls_output reply = {space, 0, sizeof space};
+		status = ktls_open(conn->session, in, &out, &reply);
+		relay_reply(conn, &reply);
+		plain->end = (uint32_t)out.len;
+		if (out.len > 0)
+			conn_deliver(conn, plain);
+		else
+			buf_free(&conn->worker->bufs, plain);
+	} while (received(conn, status));
+}
+
+static void open_buf(struct conn *conn, struct buf *buf)
+{
+	struct ktls_input in = {buf->data + buf->start, buf_len(buf)};
+	open_records(conn, &in);
+	buf->start = buf->end - (uint32_t)in.len;
+}
+
+/* Moves bytes of `from` behind those of `to`, which begin at its start. */
+static void fill(struct buf *to, struct buf *from)
+{
+	memmove(to->data, to->data + to->start, buf_len(to));
+	to->end -= to->start;
+	to->start = 0;
+	size_t n = BUF_SIZE - to->end < buf_len(from) ? BUF_SIZE - to->end : buf_len(from);
+	memcpy(to->data + to->end, from->data + from->start, n);
+	to->end += (uint32_t)n;
+	from->start += (uint32_t)n;
+}
+
+static bool takes_records(const struct conn *conn)
+{
+	return conn->state == CONN_OFFLOAD || is_up_open(conn);
+}
+
+void relay_open(struct conn *conn, struct buf *buf)
+{
+	struct buf_pool *pool = &conn->worker->bufs;
+	while (conn->partial && buf_len(buf) > 0 && takes_records(conn)) {
+		struct buf *whole = conn->partial;
+		conn->partial = NULL;
+		fill(whole, buf);
+		open_buf(conn, whole);
+		if (buf_len(whole) > 0)
+			conn->partial = whole;
+		else
+			buf_free(pool, whole);
+	}
+	if (!conn->partial && takes_records(conn) && buf_len(buf) > 0)
+		open_buf(conn, buf);
+	if (!conn->partial && buf_len(buf) > 0)
+		conn->partial = buf;
+	else
+		buf_free(pool, buf);
+}
+
+/* ---- service to client --------------------------------------------------- */
+
+static void account(struct conn *conn, enum ktls_direction direction, size_t bytes)
+{
+	uint8_t space[KTLS_REPLY_ROOM];
+	struct ktls_output reply = {space, 0, sizeof space};
+	enum ktls_status status = ktls_account(conn->session, direction, bytes, &reply);
+	relay_reply(conn, &reply);
+	if (status == KTLS_FAILED)
+		conn_session_failed(conn);
+}
+
+static bool seal_into_queue(struct conn *conn, struct ktls_input *in)
+{
+	while (in->len > 0) {
+		size_t len = in->len < KTLS_RECORD_PLAINTEXT ? in->len : KTLS_RECORD_PLAINTEXT;
+		struct buf *room = endpoint_room(
+			conn->worker, &conn->front, len + KTLS_RECORD_OVERHEAD + KTLS_REPLY_ROOM);
+		if (!room)
+			return false;
+		struct ktls_output out = {room->data, room->end, BUF_SIZE};
+		if (ktls_seal(conn->session, in, &out) == KTLS_FAILED)
+			return false;
+		conn->front.queue.bytes += out.len - room->end;
+		room->end = (uint32_t)out.len;
+	}
+	return true;
+}
+
+void conn_write(struct conn *conn, struct buf *buf)
+{
+	conn->settled = false;
+	conn->down.bytes += buf_len(buf);
+	if (conn_is_tx_kernel(conn)) {
+		size_t len = buf_len(buf);
+		buf_queue_push(&conn->front.queue, buf);
+		account(conn, KTLS_TX, len);
+		return;
+	}
+	struct ktls_input in = {buf->data + buf->start, buf_len(buf)};
+	bool sealed = seal_into_queue(conn, &in);
+	buf_free(&conn->worker->bufs, buf);
+	if (!sealed)
+		conn_end(conn, CONN_EVENT_ABORT, "sealing failed", 0);
+}
+
+/*
+ * Sends what it can at once; the rest is queued, and the ring sends it when the
+ * socket has room. STEP_FULL then.
+ */
+static enum step send_now(
+	struct conn *conn, struct endpoint *endpoint, const uint8_t *data, size_t len)
+{
+	ssize_t n = send(endpoint->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		endpoint->failed = true;
+		conn_end(conn, CONN_EVENT_ABORT,
+			endpoint == &conn->front ? "client reset" : "backend reset", errno);
+		return STEP_ENDED;
+	}
+	size_t sent = n > 0 ? (size_t)n : 0;
+	if (sent == len)
+		return STEP_MOVED;
+	if (buf_queue_append(&endpoint->queue, &conn->worker->bufs, data + sent, len - sent) < 0) {
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+		return STEP_ENDED;
+	}
+	endpoint_flush(conn->worker, endpoint);
+	return STEP_FULL;
+}
+
+static enum step send_to_client(struct conn *conn, const uint8_t *data, size_t len)
+{
+	assert(conn->front.queue.bytes == 0 && len <= CHUNK);
+	struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
+	struct ktls_input in = {data, len};
+	conn->settled = false;
+	conn->answered = true;
+	conn->down.bytes += len;
+	if (conn_is_tx_kernel(conn)) {
+		enum step step = send_now(conn, &conn->front, data, len);
+		if (step != STEP_ENDED)
+			account(conn, KTLS_TX, len);
+		return step;
+	}
+	if (ktls_seal(conn->session, &in, &out) != KTLS_DONE) {
+		conn_end(conn, CONN_EVENT_ABORT, "sealing failed", 0);
+		return STEP_ENDED;
+	}
+	return send_now(conn, &conn->front, out.data, out.len);
+}
+
+bool relay_send(struct conn *conn, const uint8_t *data, size_t len)
+{
+	return send_to_client(conn, data, len) != STEP_ENDED;
+}
+
+bool relay_is_drained(const struct conn *conn)
+{
+	return conn->front.queue.bytes == 0 && !conn->front.send.active &&
+	       !(conn->down.pipe && conn->down.pipe->bytes);
+}
+
+/* ---- bulk: splice ----------------------------------------------------------- */
+
+static bool pipe_get(struct conn *conn, struct relay *relay)
+{
+	if (!relay->pipe)
+		relay->pipe = pipe_lease(&conn->worker->pipes);
+	return relay->pipe != NULL;
+}
+
+static void pipe_put(struct conn *conn, struct relay *relay)
+{
+	if (relay->pipe && relay->pipe->bytes == 0) {
+		pipe_return(&conn->worker->pipes, relay->pipe);
+		relay->pipe = NULL;
+	}
+}
+
+/* Empties the pipe into the sink. */
+static enum step splice_out(struct conn *conn, struct relay *relay, struct endpoint *sink)
+{
+	while (relay->pipe && relay->pipe->bytes > 0) {
+		ssize_t n = splice(relay->pipe->read_fd, NULL, sink->fd, NULL, relay->pipe->bytes,
+			SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			endpoint_await_writable(conn->worker, sink);
+			return STEP_FULL;
+		}
+		if (n <= 0) {
+			sink->failed = true;
+			conn_end(conn, CONN_EVENT_ABORT,
+				sink == &conn->front ? "client reset" : "backend reset", errno);
+			return STEP_ENDED;
+		}
+		relay->pipe->bytes -= (size_t)n;
+	}
+	return STEP_MOVED;
+}
+
+/* K1: only ever into an empty pipe with all its slots. */
+static ssize_t splice_in(struct relay *relay, const struct endpoint *source)
+{
+	assert(relay->pipe->bytes == 0);
+	ssize_t n;
+	do
+		n = splice(source->fd, NULL, relay->pipe->write_fd, NULL, CHUNK,
+			SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	relay->pipe->bytes = (size_t)n;
+	relay->bytes += (size_t)n;
+	return n;
+}
+
+/* ---- bulk: backend to client -------------------------------------------------- */
+
+static void backend_end(struct conn *conn)
+{
+	conn->back.eof = true;
+	if (!conn->cause) {
+		conn->cause = "backend closed";
+		conn->ended_in = conn->state;
+	}
+	conn_event(conn, CONN_EVENT_BACKEND_END);
+}
+
+/* The end or an error of a receive from the backend. */
+static enum step backend_stopped(struct conn *conn, int error)
+{
+	if (error == EAGAIN || error == EINTR)
+		return STEP_DRY;
+	if (error)
+		conn_end(conn, CONN_EVENT_ABORT, "backend reset", error);
+	else
+		backend_end(conn);
+	return STEP_ENDED;
+}
+
+static enum step down_copy(struct conn *conn)
+{
+	uint8_t *data = conn->worker->scratch_in;
+	ssize_t n = recv(conn->back.fd, data, CHUNK, MSG_DONTWAIT);
+	if (n <= 0)
+		return backend_stopped(conn, n < 0 ? errno : 0);
+	enum step step = send_to_client(conn, data, (size_t)n);
+	/* A short receive has emptied the socket: no need to hear EAGAIN. */
+	return step == STEP_MOVED && n < CHUNK ? STEP_DRY : step;
+}
+
+static enum step down_splice(struct conn *conn)
+{
+	struct relay *down = &conn->down;
+	conn->settled = false;
+	enum step step = splice_out(conn, down, &conn->front);
+	if (step != STEP_MOVED)
+		return step;
+	ssize_t n = splice_in(down, &conn->back);
+	if (n <= 0)
+		return backend_stopped(conn, (int)-n);
+	account(conn, KTLS_TX, (size_t)n);
+	return conn->state >= CONN_CLOSING ? STEP_ENDED : splice_out(conn, down, &conn->front);
+}
+
+static enum step down_step(struct conn *conn)
+{
+	if (conn_is_tx_kernel(conn) && pipe_get(conn, &conn->down))
+		return down_splice(conn);
+	return down_copy(conn);
+}
+
+/* ---- bulk: client to backend ---------------------------------------------------- */
+
+/* Before the bytes just received come those of a record that was not whole. */
+static size_t take_partial(struct conn *conn, uint8_t *data)
+{
+	struct buf *partial = conn->partial;
+	if (!partial)
+		return 0;
+	size_t len = buf_len(partial);
+	memcpy(data, partial->data + partial->start, len);
+	buf_free(&conn->worker->bufs, partial);
+	conn->partial = NULL;
+	return len;
+}
+
+static bool keep_partial(struct conn *conn, const struct ktls_input *in)
+{
+	if (in->len == 0)
+		return true;
+	conn->partial = buf_new(&conn->worker->bufs);
+	if (!conn->partial) {
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+		return false;
+	}
+	memcpy(conn->partial->data, in->data, in->len);
+	conn->partial->end = (uint32_t)in->len;
+	return true;
+}
+
+/* What the client's socket said instead of data. */
+static enum step client_stopped(struct conn *conn, int error)
+{
+	if (error == EAGAIN || error == EINTR)
+		return STEP_DRY;
+	conn->front.eof = true;
+	conn_end(conn, CONN_EVENT_ABORT,
+		error ? "client reset" : "truncated: client closed without close_notify", error);
+	return STEP_ENDED;
+}
+
+/* Opens four records' worth of bytes and sends the plaintext on. */
+static enum step up_copy(struct conn *conn)
+{
+	uint8_t space[8 * KTLS_REPLY_ROOM];
+	uint8_t *data = conn->worker->scratch_in;
+	size_t before = conn->partial ? buf_len(conn->partial) : 0;
+	size_t wanted = CHUNK_SEALED > before ? CHUNK_SEALED - before : KTLS_RECORD_MAX;
+	/* Received behind where the partial record goes, which stays put on EAGAIN. */
+	ssize_t n = recv(conn->front.fd, data + before, wanted, MSG_DONTWAIT);
+	if (n <= 0)
+		return client_stopped(conn, n < 0 ? errno : 0);
+	take_partial(conn, data);
+	struct ktls_input in = {data, before + (size_t)n};
+	struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
+	struct ktls_output reply = {space, 0, sizeof space};
+	enum ktls_status status = ktls_open(conn->session, &in, &out, &reply);
+	relay_reply(conn, &reply);
+	conn->up.bytes += out.len;
+	enum step step = STEP_MOVED;
+	if (out.len > 0)
+		step = send_now(conn, &conn->back, out.data, out.len);
+	if (step != STEP_ENDED && status != KTLS_WANT_READ)
+		received(conn, status);
+	if (conn->state >= CONN_DOWN_ONLY && conn->state != CONN_UP_ONLY)
+		return STEP_ENDED;
+	if (!keep_partial(conn, &in))
+		return STEP_ENDED;
+	return step == STEP_MOVED && (size_t)n < wanted ? STEP_DRY : step;
+}
+
+/* One recvmsg: data for the service, or a control record (K4). */
+static enum step up_receive(struct conn *conn)
+{
+	uint8_t space[KTLS_REPLY_ROOM];
+	struct buf *buf = buf_new(&conn->worker->bufs);
+	if (!buf) {
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+		return STEP_ENDED;
+	}
+	struct ktls_output out = {buf->data, 0, BUF_SIZE};
+	struct ktls_output reply = {space, 0, sizeof space};
+	enum ktls_status status = ktls_recv(conn->session, &out, &reply);
+	relay_reply(conn, &reply);
+	buf->end = (uint32_t)out.len;
+	if (out.len > 0)
+		conn_deliver(conn, buf);
+	else
+		buf_free(&conn->worker->bufs, buf);
+	if (status == KTLS_WANT_READ)
+		return STEP_DRY;
+	if (!received(conn, status) || !is_up_open(conn))
+		return STEP_ENDED;
+	if (out.len >= KTLS_RECORD_PLAINTEXT)
+		conn->up.mode = RELAY_BULK;
+	return STEP_MOVED;
+}
+
+static enum step up_splice(struct conn *conn)
+{
+	struct relay *up = &conn->up;
+	enum step step = splice_out(conn, up, &conn->back);
+	if (step != STEP_MOVED)
+		return step;
+	ssize_t n = splice_in(up, &conn->front);
+	if (n == -EAGAIN)
+		return STEP_DRY;
+	/* EINVAL: a control record is next (K4). 0: an empty record or the end. */
+	if (n <= 0)
+		return up_receive(conn);
+	account(conn, KTLS_RX, (size_t)n);
+	return conn->state >= CONN_CLOSING ? STEP_ENDED : splice_out(conn, up, &conn->back);
+}
+
+static bool can_splice_up(struct conn *conn)
+{
+	return conn->up.mode == RELAY_BULK && conn->back.fd >= 0 && conn->back.queue.bytes == 0 &&
+	       pipe_get(conn, &conn->up);
+}
+
+static enum step up_step(struct conn *conn)
+{
+	if (!conn_is_rx_kernel(conn))
+		return up_copy(conn);
+	return can_splice_up(conn) ? up_splice(conn) : up_receive(conn);
+}
+
+/* ---- both directions ---------------------------------------------------------------- */
+
+/*
+ * Steps until one side is not ready or the turn is over. `source` is what to wait
+ * for when it is dry; a full sink has been arranged for by the step.
+ */
+static void pump(struct conn *conn, struct relay *relay, struct endpoint *source,
+	enum step (*step)(struct conn *conn))
+{
+	uint64_t start = relay->bytes;
+	enum step last = STEP_MOVED;
+	for (int i = 0; last == STEP_MOVED && relay->bytes - start < BULK_TURN && i < 64; i++)
+		last = step(conn);
+	if (relay->bytes != start)
+		conn_touch(conn);
+	pipe_put(conn, relay);
+	if (last == STEP_MOVED)
+		conn_again(conn);
+	if (last != STEP_DRY)
+		return;
+	source->ready = false;
+	if (relay->bytes - start < BULK_MIN)
+		relay->mode = RELAY_MESSAGE;
+}
+
+/* Nothing of an earlier step is left for the sink. */
+static bool is_sink_free(const struct endpoint *sink)
+{
+	return sink->queue.bytes == 0 && !sink->send.active && !sink->writable.active;
+}
+
+/* For directions that system calls receive from: pumps, or waits for the source. */
+static void pump_when_ready(struct conn *conn, struct relay *relay, struct endpoint *source,
+	const struct endpoint *sink, enum step (*step)(struct conn *conn))
+{
+	if (source->readable.active || (sink->fd >= 0 && !is_sink_free(sink)))
+		return;
+	if (source->ready)
+		pump(conn, relay, source, step);
+}
+
+static bool has_room(const struct conn *conn, const struct endpoint *sink)
+{
+	/* Replies to control records pile up in front of a client that does not read. */
+	return sink->queue.bytes < QUEUE_MAX && conn->front.queue.bytes < 2 * QUEUE_MAX;
+}
+
+static void update_up(struct conn *conn)
+{
+	struct endpoint *front = &conn->front;
+	bool wanted = !front->eof && !conn->up_paused && has_room(conn, &conn->back);
+	bool by_call = conn_is_rx_kernel(conn) || conn->up.mode == RELAY_BULK;
+	if (!by_call || !wanted) {
+		endpoint_receive(conn->worker, front, wanted);
+		return;
+	}
+	if (front->receive.active) {
+		endpoint_receive(conn->worker, front, false);
+		return;
+	}
+	pump_when_ready(conn, &conn->up, front, &conn->back, up_step);
+	if (!is_up_open(conn) || conn->is_again)
+		return;
+	if (!front->ready && (conn_is_rx_kernel(conn) || conn->up.mode == RELAY_BULK))
+		endpoint_await_readable(conn->worker, front);
+	else if (conn->up.mode == RELAY_MESSAGE && !conn_is_rx_kernel(conn))
+		endpoint_receive(conn->worker, front, true);
+}
+
+static void update_down(struct conn *conn)
+{
+	struct endpoint *back = &conn->back;
+	if (conn->down.mode == RELAY_MESSAGE || back->receive.active) {
+		endpoint_receive(conn->worker, back,
+			conn->down.mode == RELAY_MESSAGE && !back->eof &&
+				has_room(conn, &conn->front));
+		return;
+	}
+	pump_when_ready(conn, &conn->down, back, &conn->front, down_step);
+	if (!is_down_open(conn) || conn->is_again)
+		return;
+	if (conn->down.mode == RELAY_MESSAGE)
+		endpoint_receive(conn->worker, back, true);
+	else if (!back->ready)
+		endpoint_await_readable(conn->worker, back);
+}
+
+/* The client has ended its stream: so do we towards the backend, once all is sent. */
+static void finish_back(struct conn *conn)
+{
+	struct endpoint *back = &conn->back;
+	if (back->shut || splice_out(conn, &conn->up, back) != STEP_MOVED)
+		return;
+	pipe_put(conn, &conn->up);
+	if (back->queue.bytes > 0 || back->send.active)
+		return;
+	shutdown(back->fd, SHUT_WR);
+	back->shut = true;
+}
+
+void relay_update(struct conn *conn)
+{
+	if (is_up_open(conn))
+		update_up(conn);
+	if (is_down_open(conn) && conn->back.fd >= 0)
+		update_down(conn);
+	if (conn->state == CONN_DOWN_ONLY && conn->back.fd >= 0)
+		finish_back(conn);
+	if (is_down_open(conn) && conn->service->drained && is_sink_free(&conn->front))
+		conn->service->drained(conn);
+	if (conn->state == CONN_UP_ONLY)
+		conn_finish_front(conn);
+	if (conn->state >= CONN_CLOSING) {
+		conn_again(conn);
+		return;
+	}
+	if (ktls_is_pending(conn->session))
+		endpoint_await_writable(conn->worker, &conn->front);
+	/* Last: the above may have queued something. */
+	endpoint_flush(conn->worker, &conn->front);
+	if (conn->back.fd >= 0)
+		endpoint_flush(conn->worker, &conn->back);
+}
+
+/* ---- the backend's socket ---------------------------------------------------------------- */
+
+static void on_back_receive(struct ring_op *op, const struct ring_result *result)
+{
+	struct conn *conn = conn_of(back.receive, op);
+	struct buf *buf = result->buf;
+	if (buf && is_down_open(conn)) {
+		conn_touch(conn);
+		if (buf_len(buf) >= KTLS_RECORD_PLAINTEXT) {
+			conn->down.mode = RELAY_BULK;
+			conn->back.ready = true;
+		}
+		conn->service->backend_data(conn, buf);
+	} else if (buf) {
+		buf_free(&conn->worker->bufs, buf);
+	} else if (is_down_open(conn) && result->value != -ENOBUFS && result->value != -ECANCELED) {
+		backend_stopped(conn, -result->value);
+	}
+	conn_update(conn);
+}
+
+static void on_back_send(struct ring_op *op, const struct ring_result *result)
+{
+	struct conn *conn = conn_of(back.send, op);
+	if (result->value > 0) {
+		conn_touch(conn);
+		endpoint_sent(conn->worker, &conn->back, (size_t)result->value);
+	} else if (result->value != -ECANCELED) {
+		conn->back.failed = true;
+		conn_end(conn, CONN_EVENT_ABORT, "backend reset", -result->value);
+	}
+	conn_update(conn);
+}
+
+static void on_back_readable(struct ring_op *op, const struct ring_result *result)
+{
+	(void)result;
+	struct conn *conn = conn_of(back.readable, op);
+	conn->back.ready = true;
+	conn_update(conn);
+}
+
+static void on_back_writable(struct ring_op *op, const struct ring_result *result)
+{
+	(void)op;
+	(void)result;
+	conn_update(conn_of(back.writable, op));
+}

@@ -1,0 +1,43 @@
+#include "proxy/stats.h"
+
+#include <string.h>
+
+static uint64_t read_counter(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void add(struct stats_server *sum, const struct stats_server *row)
+{
+	sum->accepted += read_counter(&row->accepted);
+	sum->refused += read_counter(&row->refused);
+	sum->handshake_failed += read_counter(&row->handshake_failed);
+	sum->offload_both += read_counter(&row->offload_both);
+	sum->offload_tx += read_counter(&row->offload_tx);
+	sum->offload_none += read_counter(&row->offload_none);
+	sum->bytes_in += read_counter(&row->bytes_in);
+	sum->bytes_out += read_counter(&row->bytes_out);
+}
+
+void stats_sum(const struct stats *stats, unsigned server, struct stats_server *sum)
+{
+	*sum = stats->retired.servers[server];
+	for (unsigned i = 0; i < stats->rows_used; i++)
+		add(sum, &stats->rows[i].servers[server]);
+	sum->open = stats_open(stats, server);
+}
+
+uint64_t stats_open(const struct stats *stats, unsigned server)
+{
+	uint64_t open = 0;
+	for (unsigned i = 0; i < stats->rows_used; i++)
+		open += read_counter(&stats->rows[i].servers[server].open);
+	return open;
+}
+
+void stats_retire(struct stats *stats, unsigned row)
+{
+	for (unsigned i = 0; i < STATS_SERVERS; i++)
+		add(&stats->retired.servers[i], &stats->rows[row].servers[i]);
+	memset(&stats->rows[row], 0, sizeof stats->rows[row]);
+}

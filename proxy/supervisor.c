@@ -1,0 +1,631 @@
+#include "proxy/supervisor.h"
+
+#include "proxy/control.h"
+#include "proxy/notify.h"
+#include "proxy/privileges.h"
+#include "proxy/show.h"
+#include "proxy/snapshot.h"
+#include "proxy/ticket_keys.h"
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_MS         1000
+#define WORKER_START_MS 10000
+/* A worker that dies at once is not started again at once. */
+#define RESPAWN_MS 1000
+/* Descriptors of a worker that belong to no connection, and those of its pipes. */
+#define DESCRIPTORS_FIXED 64
+#define DESCRIPTORS_PIPES 512
+
+struct child {
+	pid_t pid;    /* 0: gone */
+	unsigned row; /* of the stats */
+};
+
+/* The workers of one snapshot. */
+struct generation {
+	struct generation *next;
+	struct snapshot *snapshot; /* owned */
+	struct child *children;    /* as many as snapshot->workers */
+	unsigned alive;
+	bool draining;
+	int64_t respawn_at; /* ms; 0: nothing to start again */
+};
+
+struct supervisor {
+	char *path; /* of the configuration */
+	struct log log;
+	struct ktls_capabilities capabilities;
+	struct stats *stats; /* shared mapping */
+	struct ticket_keys ticket_keys;
+	struct account account;
+	char *server_names[STATS_SERVERS]; /* by slot */
+	bool row_used[STATS_ROWS];
+	struct generation *generations; /* the current one first */
+	int signal_fd, control_fd;
+	bool stopping;
+};
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- building a snapshot ------------------------------------------------------- */
+
+static int find_slot(void *arg, const char *name)
+{
+	struct supervisor *supervisor = arg;
+	for (int i = 0; i < STATS_SERVERS; i++) {
+		if (!supervisor->server_names[i])
+			supervisor->server_names[i] = strdup(name);
+		if (supervisor->server_names[i] && strcmp(supervisor->server_names[i], name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* All errors of a file in one text, a line each. */
+static char *join_errors(const struct conf_errors *errors)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < errors->count; i++)
+		fprintf(out, "%s%s", i ? "\n" : "", errors->lines[i]);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+/*
+ * Every worker may come to hold every connection: a server's socket and its
+ * backend's, or the file it sends.
+ */
+static char *descriptors_missing(const struct conf *conf)
+{
+	unsigned long limit = descriptors_limit(), need = DESCRIPTORS_FIXED + DESCRIPTORS_PIPES;
+	char *text = NULL;
+	for (size_t i = 0; i < conf->server_count; i++)
+		need += 2UL * conf->servers[i].max_connections;
+	if (need > limit &&
+		asprintf(&text,
+			"%s:%d: max_connections needs %lu descriptors (two for each connection, %d "
+			"besides), but the limit is %lu; lower max_connections or raise the limit "
+			"(ulimit -Hn, LimitNOFILE=)",
+			conf->path, conf->servers[0].line, need,
+			DESCRIPTORS_FIXED + DESCRIPTORS_PIPES, limit) < 0)
+		text = NULL;
+	return text;
+}
+
+/* Loads, checks and builds; NULL with a text for the caller to free in *why. */
+static struct snapshot *build(struct supervisor *supervisor, const char *path, bool check, char **why)
+{
+	struct conf_errors conf_errors = {0};
+	struct snapshot_errors errors = {0};
+	struct conf *conf = conf_load(path, &conf_errors);
+	*why = conf ? descriptors_missing(conf) : join_errors(&conf_errors);
+	conf_errors_clear(&conf_errors);
+	char error[512];
+	if (conf && !*why && !check &&
+		ticket_keys_start(&supervisor->ticket_keys, conf, clock_ms(), error,
+			sizeof error) < 0)
+		*why = strdup(error);
+	if (!conf || *why) {
+		conf_free(conf);
+		return NULL;
+	}
+	struct snapshot_context context = {
+		.capabilities = &supervisor->capabilities,
+		.tickets = check ? NULL : &supervisor->stats->tickets,
+		.previous = supervisor->generations ? supervisor->generations->snapshot : NULL,
+		.slot = check ? NULL : find_slot,
+		.slot_arg = supervisor,
+		.check = check,
+	};
+	struct snapshot *snapshot = snapshot_new(conf, &context, &errors);
+	if (errors.warnings)
+		fprintf(stderr, "warning: %s\n", errors.warnings);
+	free(errors.warnings);
+	*why = errors.text;
+	return snapshot;
+}
+
+/* ---- workers --------------------------------------------------------------------- */
+
+static int take_row(struct supervisor *supervisor)
+{
+	for (unsigned i = 0; i < STATS_ROWS; i++) {
+		if (supervisor->row_used[i])
+			continue;
+		supervisor->row_used[i] = true;
+		if (i >= supervisor->stats->rows_used)
+			supervisor->stats->rows_used = i + 1;
+		return (int)i;
+	}
+	return -1;
+}
+
+__attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
+	const struct generation *generation, unsigned index, int ready_fd)
+{
+	close(supervisor->signal_fd);
+	if (supervisor->control_fd >= 0)
+		close(supervisor->control_fd);
+	int result = privileges_drop(&supervisor->account);
+	if (result < 0) {
+		log_line(&supervisor->log, CONF_LOG_ERROR, "privileges not dropped: %s",
+			strerror(-result));
+		_exit(1);
+	}
+	struct worker_options options = {
+		.snapshot = generation->snapshot,
+		.stats = supervisor->stats,
+		.row = generation->children[index].row,
+		.index = index,
+		.count = generation->snapshot->workers,
+		.log = &supervisor->log,
+		.ready_fd = ready_fd,
+	};
+	exit(worker_run(&options));
+}
+
+/* Starts worker `index`; it writes a byte to ready_fd when it accepts. 0 or -errno. */
+static int spawn(struct supervisor *supervisor, struct generation *generation, unsigned index,
+	int ready_fd)
+{
+	struct child *child = &generation->children[index];
+	int row = take_row(supervisor);
+	if (row < 0)
+		return -ENOSPC;
+	child->row = (unsigned)row;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		run_child(supervisor, generation, index, ready_fd);
+	if (pid < 0) {
+		supervisor->row_used[row] = false;
+		return -errno;
+	}
+	child->pid = pid;
+	generation->alive++;
+	return 0;
+}
+
+static void signal_children(const struct generation *generation, int signal)
+{
+	for (unsigned i = 0; i < generation->snapshot->workers; i++)
+		if (generation->children[i].pid > 0)
+			kill(generation->children[i].pid, signal);
+}
+
+/* Waits until `count` workers have said that they accept. */
+static bool await_ready(int fd, unsigned count)
+{
+	int64_t deadline = clock_ms() + WORKER_START_MS;
+	while (count > 0) {
+		struct pollfd ready = {.fd = fd, .events = POLLIN};
+		char bytes[STATS_ROWS];
+		int64_t left = deadline - clock_ms();
+		if (left <= 0 || poll(&ready, 1, (int)left) <= 0)
+			return false;
+		ssize_t n = read(fd, bytes, count < sizeof bytes ? count : sizeof bytes);
+		if (n <= 0)
+			return false; /* all writers are gone: a worker has died */
+		count -= (unsigned)n;
+	}
+	return true;
+}
+
+/* Starts workers [from, to) and waits for them. */
+static bool start_workers(
+	struct supervisor *supervisor, struct generation *generation, unsigned from, unsigned to)
+{
+	int ready[2];
+	unsigned started = 0;
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return false;
+	for (unsigned i = from; i < to; i++)
+		if (generation->children[i].pid == 0) {
+			if (spawn(supervisor, generation, i, ready[1]) < 0)
+				break;
+			started++;
+		}
+	close(ready[1]);
+	bool complete = started > 0 && await_ready(ready[0], started);
+	close(ready[0]);
+	return complete;
+}
+
+static void generation_free(struct generation *generation)
+{
+	if (!generation)
+		return;
+	snapshot_free(generation->snapshot);
+	free(generation->children);
+	free(generation);
+}
+
+static struct generation *generation_new(struct snapshot *snapshot)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+	struct child *children = calloc(snapshot->workers, sizeof *children);
+	if (!generation || !children) {
+		free(generation);
+		free(children);
+		return NULL;
+	}
+	generation->snapshot = snapshot;
+	generation->children = children;
+	return generation;
+}
+
+/* A child has ended: its counters are kept, and it is missed unless it was drained. */
+static void child_ended(struct supervisor *supervisor, struct generation *generation,
+	struct child *child, int status)
+{
+	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+	if (failed)
+		log_line(&supervisor->log, CONF_LOG_ERROR, "worker %d ended: %s %d",
+			(int)child->pid, WIFSIGNALED(status) ? "signal" : "exit status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	stats_retire(supervisor->stats, child->row);
+	supervisor->row_used[child->row] = false;
+	child->pid = 0;
+	generation->alive--;
+	if (!generation->draining && !supervisor->stopping)
+		generation->respawn_at = clock_ms() + RESPAWN_MS;
+}
+
+static void reap(struct supervisor *supervisor)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (struct generation *at = supervisor->generations; at; at = at->next)
+			for (unsigned i = 0; i < at->snapshot->workers; i++)
+				if (at->children[i].pid == pid)
+					child_ended(supervisor, at, &at->children[i], status);
+
+	struct generation **link = &supervisor->generations;
+	while (*link) {
+		struct generation *at = *link;
+		if (at->draining && at->alive == 0) {
+			*link = at->next;
+			generation_free(at);
+		} else {
+			link = &at->next;
+		}
+	}
+}
+
+static void respawn(struct supervisor *supervisor)
+{
+	struct generation *current = supervisor->generations;
+	if (supervisor->stopping || !current->respawn_at || clock_ms() < current->respawn_at)
+		return;
+	current->respawn_at = 0;
+	if (!start_workers(supervisor, current, 0, current->snapshot->workers))
+		current->respawn_at = clock_ms() + RESPAWN_MS;
+}
+
+/* ---- reload ---------------------------------------------------------------------------- */
+
+static char *switch_generation(struct supervisor *supervisor, struct generation *generation)
+{
+	struct generation *old = supervisor->generations;
+	generation->next = old;
+	supervisor->generations = generation;
+	if (start_workers(supervisor, generation, 0, generation->snapshot->workers)) {
+		old->draining = true;
+		old->respawn_at = 0;
+		signal_children(old, SIGQUIT);
+		return NULL;
+	}
+	/* Roll back: the old workers have never stopped accepting. */
+	supervisor->generations = old;
+	generation->draining = true;
+	generation->next = old->next;
+	old->next = generation;
+	signal_children(generation, SIGKILL);
+	return strdup("the new workers did not start; the log says why");
+}
+
+/* NULL when the file has been taken over, else why not (for the caller to free). */
+static char *reload(struct supervisor *supervisor, const char *path)
+{
+	char *why = NULL;
+	struct snapshot *snapshot = build(supervisor, path, false, &why);
+	if (!snapshot)
+		return why;
+	const struct conf *old = supervisor->generations->snapshot->conf;
+	if (strcmp(snapshot->conf->run_directory, old->run_directory) != 0) {
+		snapshot_free(snapshot);
+		return strdup("run_directory cannot change while ferrule runs; restart it");
+	}
+	struct generation *generation = generation_new(snapshot);
+	if (!generation) {
+		snapshot_free(snapshot);
+		return strdup("out of memory");
+	}
+	supervisor->log.level = snapshot->conf->log.level;
+	return switch_generation(supervisor, generation);
+}
+
+static char *reload_logged(struct supervisor *supervisor, const char *path, const char *cause)
+{
+	notify("RELOADING=1");
+	char *why = reload(supervisor, path);
+	if (why)
+		log_line(&supervisor->log, CONF_LOG_ERROR,
+			"reload (%s) refused, the old configuration stays: %s", cause, why);
+	else
+		log_line(&supervisor->log, CONF_LOG_INFO, "reloaded (%s): %s", cause, path);
+	notify("READY=1");
+	return why;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static void answer_reload(struct supervisor *supervisor, int client, const char *path)
+{
+	char *why = reload_logged(supervisor, path, "command");
+	if (!why) {
+		char *copy = strdup(path);
+		if (copy) {
+			free(supervisor->path);
+			supervisor->path = copy;
+		}
+	}
+	control_reply(client, why ? 1 : 0, why ? why : "configuration taken over");
+	free(why);
+}
+
+static void answer_show(struct supervisor *supervisor, int client, const char *what)
+{
+	char words[64];
+	snprintf(words, sizeof words, "%.60s", what);
+	char *json = strstr(words, " --json");
+	if (json)
+		*json = '\0';
+	char *text = show_status(words, json != NULL, supervisor->generations->snapshot,
+		supervisor->stats, &supervisor->capabilities);
+	control_reply(client, text ? 0 : 2, text ? text : "no such status");
+	free(text);
+}
+
+static void on_control(struct supervisor *supervisor)
+{
+	char request[CONTROL_REQUEST_MAX];
+	int client = control_accept(supervisor->control_fd, request);
+	if (client < 0)
+		return;
+	if (strncmp(request, "reload ", 7) == 0)
+		answer_reload(supervisor, client, request + 7);
+	else if (strncmp(request, "show ", 5) == 0)
+		answer_show(supervisor, client, request + 5);
+	else
+		control_reply(client, 2, "unknown request");
+}
+
+/* The first signal drains; a second one does not wait any longer. */
+static void stop(struct supervisor *supervisor)
+{
+	notify("STOPPING=1");
+	for (struct generation *at = supervisor->generations; at; at = at->next)
+		signal_children(at, supervisor->stopping ? SIGKILL : SIGTERM);
+	supervisor->stopping = true;
+}
+
+static void on_signal(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+	while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(supervisor);
+		else if (info.ssi_signo == SIGHUP && !supervisor->stopping)
+			free(reload_logged(supervisor, supervisor->path, "SIGHUP"));
+		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			stop(supervisor);
+	}
+}
+
+static void tick(struct supervisor *supervisor)
+{
+	const struct conf *conf = supervisor->generations->snapshot->conf;
+	char error[512];
+	respawn(supervisor);
+	if (supervisor->stopping)
+		return;
+	if (ticket_keys_tick(&supervisor->ticket_keys, conf, clock_ms(), error, sizeof error) < 0)
+		log_line(&supervisor->log, CONF_LOG_WARNING, "%s; the old keys stay", error);
+	/* Certificates that something else renews: taken over like a new configuration. */
+	if (snapshot_is_stale(supervisor->generations->snapshot))
+		free(reload_logged(supervisor, supervisor->path, "certificate changed"));
+}
+
+static bool is_running(const struct supervisor *supervisor)
+{
+	if (!supervisor->stopping)
+		return true;
+	for (const struct generation *at = supervisor->generations; at; at = at->next)
+		if (at->alive > 0)
+			return true;
+	return false;
+}
+
+static void loop(struct supervisor *supervisor)
+{
+	int64_t next_tick = clock_ms() + TICK_MS;
+	while (is_running(supervisor)) {
+		struct pollfd fds[2] = {
+			{.fd = supervisor->signal_fd, .events = POLLIN},
+			{.fd = supervisor->control_fd, .events = POLLIN},
+		};
+		int64_t wait = next_tick - clock_ms();
+		poll(fds, 2, wait > 0 ? (int)wait : 0);
+		if (fds[0].revents)
+			on_signal(supervisor);
+		if (fds[1].revents && !supervisor->stopping)
+			on_control(supervisor);
+		if (clock_ms() >= next_tick) {
+			tick(supervisor);
+			next_tick = clock_ms() + TICK_MS;
+		}
+	}
+}
+
+/* ---- start and end ----------------------------------------------------------------------------- */
+
+static int block_signals(struct supervisor *supervisor)
+{
+	sigset_t all;
+	sigemptyset(&all);
+	sigaddset(&all, SIGTERM);
+	sigaddset(&all, SIGINT);
+	sigaddset(&all, SIGQUIT);
+	sigaddset(&all, SIGHUP);
+	sigaddset(&all, SIGCHLD);
+	/* K6: a signal in a blocking send aborts a connection; and splice raises SIGPIPE. */
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
+		return -errno;
+	supervisor->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return supervisor->signal_fd < 0 ? -errno : 0;
+}
+
+static int map_stats(struct supervisor *supervisor)
+{
+	size_t size = sizeof *supervisor->stats;
+	void *memory =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	madvise(memory, size, MADV_DONTDUMP); /* ticket keys */
+	supervisor->stats = memory;
+	supervisor->ticket_keys.tickets = &supervisor->stats->tickets;
+	return 0;
+}
+
+static void announce(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		fprintf(stderr, "listening on %s (secure, server %s)\n",
+			snapshot->listeners[i].listener->text,
+			snapshot->listeners[i].server->conf->name);
+}
+
+/* Everything between a sound configuration and the loop; false with a text in `error`. */
+static bool start(struct supervisor *supervisor, struct snapshot *snapshot, char *error, size_t size)
+{
+	const struct conf *conf = snapshot->conf;
+	int result = log_open(&supervisor->log, conf->log.target, conf->log.level);
+	if (result < 0) {
+		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
+		return false;
+	}
+	if (!account_find(conf, &supervisor->account, error, size))
+		return false;
+	supervisor->control_fd = control_open(conf->run_directory, error, size);
+	if (supervisor->control_fd < 0)
+		return false;
+	struct generation *generation = generation_new(snapshot);
+	snprintf(error, size, "the workers did not start");
+	if (!generation)
+		return false;
+	supervisor->generations = generation;
+	return start_workers(supervisor, generation, 0, snapshot->workers);
+}
+
+static void supervisor_done(struct supervisor *supervisor)
+{
+	while (supervisor->generations) {
+		struct generation *next = supervisor->generations->next;
+		generation_free(supervisor->generations);
+		supervisor->generations = next;
+	}
+	for (int i = 0; i < STATS_SERVERS; i++)
+		free(supervisor->server_names[i]);
+	if (supervisor->stats)
+		munmap(supervisor->stats, sizeof *supervisor->stats);
+	log_close(&supervisor->log);
+	if (supervisor->signal_fd >= 0)
+		close(supervisor->signal_fd);
+	free(supervisor->path);
+}
+
+int supervisor_run(const char *path)
+{
+	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1};
+	char error[512] = "", *why = NULL, *run_directory = NULL;
+	int status = 1;
+	privileges_no_dumps();
+	supervisor.path = realpath(path, NULL);
+	if (!supervisor.path)
+		supervisor.path = strdup(path);
+	if (block_signals(&supervisor) < 0 || map_stats(&supervisor) < 0) {
+		perror("ferrule");
+		goto out;
+	}
+	ktls_probe(&supervisor.capabilities);
+	struct snapshot *snapshot = build(&supervisor, supervisor.path, false, &why);
+	if (!snapshot) {
+		fprintf(stderr, "%s\n", why ? why : "out of memory");
+		goto out;
+	}
+	run_directory = strdup(snapshot->conf->run_directory);
+	if (!start(&supervisor, snapshot, error, sizeof error)) {
+		fprintf(stderr, "%s: %s\n", path, error);
+		if (!supervisor.generations)
+			snapshot_free(snapshot);
+		supervisor.stopping = true;
+		stop(&supervisor);
+		goto out;
+	}
+	announce(snapshot);
+	fprintf(stderr, "ready\n");
+	notify("READY=1");
+	loop(&supervisor);
+	status = 0;
+out:
+	if (run_directory)
+		control_close(supervisor.control_fd, run_directory);
+	free(run_directory);
+	free(why);
+	supervisor_done(&supervisor);
+	return status;
+}
+
+int supervisor_check(const char *path)
+{
+	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1};
+	char *why = NULL, error[512];
+	ktls_probe(&supervisor.capabilities);
+	struct snapshot *snapshot = build(&supervisor, path, true, &why);
+	bool sound = snapshot &&
+		     account_find(snapshot->conf, &supervisor.account, error, sizeof error);
+	if (sound)
+		printf("%s: configuration is sound\n", path);
+	else if (snapshot)
+		fprintf(stderr, "%s: %s\n", path, error);
+	else
+		fprintf(stderr, "%s\n", why ? why : "out of memory");
+	free(why);
+	snapshot_free(snapshot);
+	return sound ? 0 : 1;
+}

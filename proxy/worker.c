@@ -1,0 +1,284 @@
+#include "proxy/worker.h"
+
+#include "proxy/conn.h"
+#include "proxy/snapshot.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RING_ENTRIES 1024
+/* Free buffers kept for reuse: 2 MiB or so, what a core's cache holds. */
+#define BUFS_KEPT 128
+#define PIPES_MAX 256
+/* Out of descriptors: how long until accepting is tried again. */
+#define ACCEPT_PAUSE_MS 100
+/* Lines about failed handshakes and refused connections, per second. */
+#define FAILURE_LINES 50
+
+/* A listening socket and its multishot accept. */
+struct listening {
+	struct ring_op op;
+	struct worker *worker;
+	const struct snapshot_listener *listener;
+	int fd; /* borrowed from the snapshot */
+};
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- accepting ---------------------------------------------------------------- */
+
+static void accept_start(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listening_count; i++) {
+		struct listening *listening = &worker->listening[i];
+		if (!listening->op.active && !worker->draining && !worker->accept_paused)
+			ring_accept(worker->ring, &listening->op, listening->fd);
+	}
+}
+
+/* Nothing is lost: connections wait in the socket's queue meanwhile. */
+static void accept_pause(struct worker *worker, int error)
+{
+	unsigned suppressed;
+	if (!worker->accept_paused &&
+		log_limit_pass(&worker->failure_limit, worker->now, &suppressed))
+		log_line(worker->log, CONF_LOG_WARNING, "accepting paused: %s", strerror(error));
+	worker->accept_paused = true;
+	timer_set(&worker->wheel, &worker->accept_timer, worker->now + ACCEPT_PAUSE_MS);
+}
+
+static void accept_resume(struct worker *worker)
+{
+	worker->accept_paused = false;
+	timer_clear(&worker->wheel, &worker->accept_timer);
+	accept_start(worker);
+}
+
+static void on_accept_timer(struct timer *timer)
+{
+	accept_resume((struct worker *)(void *)((char *)timer -
+						offsetof(struct worker, accept_timer)));
+}
+
+static void on_accept(struct ring_op *op, const struct ring_result *result)
+{
+	struct listening *listening =
+		(struct listening *)(void *)((char *)op - offsetof(struct listening, op));
+	struct worker *worker = listening->worker;
+	if (result->value >= 0)
+		conn_open(worker, listening->listener->server,
+			listening->listener->listener->text, result->value);
+	else if (result->value != -ECANCELED && result->value != -ECONNABORTED)
+		accept_pause(worker, -result->value);
+	accept_start(worker);
+}
+
+/* Worker i of n takes every n-th socket of a group, or shares one when there are fewer. */
+static bool is_mine(const struct worker_options *options, unsigned count, unsigned socket)
+{
+	if (options->count > count)
+		return options->index % count == socket;
+	return socket % options->count == options->index;
+}
+
+static int open_listening(struct worker *worker, const struct worker_options *options)
+{
+	const struct snapshot *snapshot = options->snapshot;
+	size_t most = 0;
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		most += snapshot->listeners[i].listener->count;
+	worker->listening = calloc(most ? most : 1, sizeof *worker->listening);
+	if (!worker->listening)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct listener *listener = snapshot->listeners[i].listener;
+		for (unsigned j = 0; j < listener->count; j++) {
+			if (!is_mine(options, listener->count, j))
+				continue;
+			struct listening *listening =
+				&worker->listening[worker->listening_count++];
+			listening->worker = worker;
+			listening->listener = &snapshot->listeners[i];
+			listening->fd = listener->fds[j];
+			listening->op.done = on_accept;
+		}
+	}
+	return 0;
+}
+
+/* ---- draining ------------------------------------------------------------------- */
+
+/* Ends what can be ended without losing anything. */
+static void end_idle(struct worker *worker)
+{
+	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
+		next = conn->next;
+		if (conn->state != CONN_RELAY || !conn->service->is_idle ||
+			!conn->service->is_idle(conn))
+			continue;
+		conn_end(conn, CONN_EVENT_FINISH, "shutting down", 0);
+		conn_update(conn);
+	}
+}
+
+static void on_drain_timer(struct timer *timer)
+{
+	struct worker *worker =
+		(struct worker *)(void *)((char *)timer - offsetof(struct worker, drain_timer));
+	for (struct conn *conn = worker->conns; conn; conn = conn->next)
+		conn_end(conn, CONN_EVENT_ABORT, "cut off: drain_timeout", 0);
+}
+
+static void drain(struct worker *worker)
+{
+	worker->draining = true;
+	for (size_t i = 0; i < worker->listening_count; i++)
+		ring_cancel(worker->ring, &worker->listening[i].op);
+	timer_clear(&worker->wheel, &worker->accept_timer);
+}
+
+/* SIGTERM: end, within drain_timeout. SIGQUIT: others have taken over, take the time. */
+static void on_signal(struct ring_op *op, const struct ring_result *result)
+{
+	struct worker *worker =
+		(struct worker *)(void *)((char *)op - offsetof(struct worker, signal_op));
+	struct signalfd_siginfo info;
+	(void)result;
+	while (read(worker->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		drain(worker);
+		if (info.ssi_signo != SIGTERM)
+			continue;
+		end_idle(worker);
+		timer_set(&worker->wheel, &worker->drain_timer,
+			worker->now + (int64_t)worker->snapshot->conf->drain_timeout * 1000);
+	}
+	ring_poll(worker->ring, op, worker->signal_fd, POLLIN);
+}
+
+static bool is_accepting(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listening_count; i++)
+		if (worker->listening[i].op.active)
+			return true;
+	return false;
+}
+
+static bool is_finished(const struct worker *worker)
+{
+	return worker->draining && worker->conn_count == 0 && !is_accepting(worker);
+}
+
+void worker_conn_gone(struct worker *worker)
+{
+	if (worker->accept_paused)
+		accept_resume(worker);
+	/* What a burst of connections leaves in the heap goes back to the system. */
+	if (worker->conn_count == 0)
+		malloc_trim(0);
+}
+
+/* ---- the loop --------------------------------------------------------------------- */
+
+static void run_again(struct worker *worker)
+{
+	struct conn *list = worker->again;
+	worker->again = NULL;
+	while (list) {
+		struct conn *conn = list;
+		list = conn->again;
+		conn_resume(conn);
+	}
+}
+
+static int loop(struct worker *worker)
+{
+	while (!is_finished(worker)) {
+		int wait = worker->again ? 0 : timer_wheel_wait(&worker->wheel, worker->now);
+		int result = ring_wait(worker->ring, wait);
+		if (result < 0) {
+			log_line(worker->log, CONF_LOG_ERROR, "io_uring: %s", strerror(-result));
+			return 1;
+		}
+		worker->now = clock_ms(); /* before the handlers: they set timers by it */
+		ring_deliver(worker->ring);
+		timer_wheel_turn(&worker->wheel, worker->now);
+		run_again(worker);
+	}
+	return 0;
+}
+
+static int worker_init(struct worker *worker, const struct worker_options *options)
+{
+	worker->now = clock_ms();
+	timer_wheel_init(&worker->wheel, worker->now);
+	worker->bufs.keep_max = BUFS_KEPT;
+	worker->pipes.max = PIPES_MAX;
+	worker->snapshot = options->snapshot;
+	worker->stats = options->stats;
+	worker->row = &options->stats->rows[options->row];
+	worker->log = options->log;
+	worker->failure_limit.burst = FAILURE_LINES;
+	worker->accept_timer.expired = on_accept_timer;
+	worker->drain_timer.expired = on_drain_timer;
+	worker->signal_op.done = on_signal;
+	worker->scratch_in = malloc(SCRATCH_SIZE);
+	worker->scratch_out = malloc(SCRATCH_SIZE);
+	if (!worker->scratch_in || !worker->scratch_out)
+		return -ENOMEM;
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	worker->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (worker->signal_fd < 0)
+		return -errno;
+	int result = ring_open(&worker->ring, &worker->bufs, RING_ENTRIES);
+	return result < 0 ? result : open_listening(worker, options);
+}
+
+static void worker_done(struct worker *worker)
+{
+	ring_close(worker->ring);
+	pipe_pool_done(&worker->pipes);
+	buf_pool_done(&worker->bufs);
+	free(worker->scratch_in);
+	free(worker->scratch_out);
+	free(worker->listening);
+	if (worker->signal_fd >= 0)
+		close(worker->signal_fd);
+}
+
+int worker_run(const struct worker_options *options)
+{
+	struct worker worker = {.signal_fd = -1};
+	int status = 1;
+	int result = worker_init(&worker, options);
+	if (result < 0) {
+		log_line(options->log, CONF_LOG_ERROR, "worker cannot start: %s%s",
+			strerror(-result),
+			result == -EPERM || result == -ENOSYS
+				? "; io_uring is forbidden here: see kernel.io_uring_disabled and the "
+				  "container's seccomp profile"
+			: result == -EINVAL ? "; io_uring needs Linux 6.1" : "");
+	} else {
+		ring_poll(worker.ring, &worker.signal_op, worker.signal_fd, POLLIN);
+		accept_start(&worker);
+		if (write(options->ready_fd, "", 1) == 1)
+			status = loop(&worker);
+	}
+	worker_done(&worker);
+	return status;
+}

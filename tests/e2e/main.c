@@ -1,0 +1,17 @@
+/*
+ * test-e2e [WORD…]: ferrule from the outside, on loopback. The binary's path
+ * comes from $FERRULE. FERRULE_KTLS=1 says that this kernel has TLS and that it
+ * must be used; FERRULE_REKEY=1 that it takes new keys as well.
+ */
+#include "tests/e2e/suites.h"
+#include "tests/suite.h"
+
+#include <stddef.h>
+
+int main(int argc, char **argv)
+{
+	CU_SuiteInfo *const groups[] = {handshake_suites, transfer_suites, records_suites,
+		limits_suites, failures_suites, files_suites, reload_suites, offload_suites, NULL};
+
+	return suite_main("end to end", groups, argc, argv);
+}

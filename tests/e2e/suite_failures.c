@@ -1,0 +1,137 @@
+/* Backends that fail: what the client is told, and what it must never be told. */
+#include "tests/e2e/suites.h"
+#include "tests/e2e/ferrule.h"
+#include "tests/e2e/harness.h"
+#include "tests/e2e/net.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+static void expect_polite_refusal(const struct ferrule *ferrule)
+{
+	struct client *client = client_open(&(struct client_options){.port = ferrule->ports[0]});
+	struct conn_line line;
+
+	if (!EXPECT(client != NULL))
+		return;
+	EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
+	if (conn_line_wait(ferrule, client->local_port, &line))
+		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "refused");
+	client_free(client);
+}
+
+static void test_backend_down(void)
+{
+	char address[64];
+	uint16_t port = 0;
+	int fd = net_listen(&port, -1); /* bound, not listening: refuses, and stays ours */
+	struct ferrule *ferrule;
+
+	if (!EXPECT(fd >= 0))
+		return;
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	ferrule = ferrule_start(&(struct ferrule_settings){.backends = {address}});
+	if (ferrule != NULL)
+		expect_polite_refusal(ferrule);
+	ferrule_stop(ferrule);
+	close(fd);
+}
+
+static void test_backend_closes_at_once(void)
+{
+	struct fixture fixture;
+	struct client *client;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
+		return;
+	client = fixture_visit(&fixture, (struct client_options){0}, "close\n");
+	if (client != NULL)
+		EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
+	client_free(client);
+	fixture_stop(&fixture);
+}
+
+/* RFC 8446 6.1: a close_notify would make a body cut short look complete. */
+static void expect_no_false_end(const struct fixture *fixture, int version)
+{
+	struct client *client = fixture_visit(
+		fixture, (struct client_options){.version = version}, "reset 200000 15\n");
+	struct conn_line line;
+
+	if (client == NULL)
+		return;
+	EXPECT(client_read_pattern(client, 15) >= 0); /* a part of it, but the right one */
+	EXPECT(client->end != CLIENT_CLOSE_NOTIFY);
+	EXPECT(client->end != CLIENT_DEADLINE);
+	if (conn_line_wait(fixture->ferrule, client->local_port, &line))
+		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "reset");
+	client_free(client);
+}
+
+static void test_backend_resets(void)
+{
+	struct fixture fixture;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
+		return;
+	for (int i = 0; i < 10; i++)
+		expect_no_false_end(&fixture, versions[i % 2]);
+	fixture_stop(&fixture);
+}
+
+/* A client that vanishes in the middle: the backend is let go, the worker goes on. */
+static void test_client_resets(void)
+{
+	struct fixture fixture;
+	struct backend_report report;
+	struct client *client;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
+		return;
+	for (size_t i = 0; i < 10; i++) {
+		client = fixture_visit(
+			&fixture, (struct client_options){0}, "send 1000000000 16\n");
+		if (client == NULL)
+			continue;
+		client_reset(client);
+		EXPECT(backend_wait(fixture.backend, i, &report));
+	}
+	fixture_expect_service(&fixture);
+	fixture_stop(&fixture);
+}
+
+/* An upload that the client broke off is not handed on as a complete one. */
+static void test_client_vanishes_from_upload(void)
+{
+	struct fixture fixture;
+	struct backend_report report;
+	struct client *client;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
+		return;
+	client = fixture_visit(&fixture, (struct client_options){0}, "sink 17\n");
+	if (client != NULL) {
+		EXPECT(client_send_pattern(client, 100000, 17));
+		client_reset(client);
+		EXPECT(backend_wait(fixture.backend, 0, &report));
+		EXPECT(report.good);
+		EXPECT(report.reset);
+	}
+	fixture_stop(&fixture);
+}
+
+static CU_TestInfo tests[] = {
+	{"backend down", test_backend_down},
+	{"backend closes at once", test_backend_closes_at_once},
+	{"backend resets in the middle", test_backend_resets},
+	{"client resets in the middle", test_client_resets},
+	{"client vanishes from an upload", test_client_vanishes_from_upload},
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo failures_suites[] = {
+	{"failures", NULL, NULL, harness_test_start, harness_test_end, tests},
+	CU_SUITE_INFO_NULL,
+};
