@@ -164,6 +164,11 @@ static void enter_relay(struct conn *conn)
 	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.idle * 1000);
 	while (conn->early.head && conn->state == CONN_RELAY)
 		conn->service->client_data(conn, buf_queue_pop(&conn->early));
+	/* Records that came right behind the Finished. */
+	struct buf *rest = conn->partial;
+	conn->partial = NULL;
+	if (rest)
+		relay_open(conn, rest);
 	if (conn->client_ended && conn->state == CONN_RELAY)
 		conn_client_end(conn);
 }

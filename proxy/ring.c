@@ -1,5 +1,7 @@
 #include "proxy/ring.h"
 
+#include "proxy/pace.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <liburing.h>
@@ -7,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 /* Buffers that the kernel may fill before we look: a power of two. */
 #define PROVIDED 64
@@ -16,6 +20,7 @@ struct ring {
 	struct io_uring uring;
 	struct io_uring_buf_ring *provided; /* owned mapping */
 	struct buf *bufs[PROVIDED];         /* owned; what the kernel holds, by buffer id */
+	struct pace pace;
 	unsigned missing;                   /* ids without a buffer: memory had run out */
 	struct buf_pool *pool;              /* borrowed */
 };
@@ -60,6 +65,8 @@ int ring_open(struct ring **out, struct buf_pool *pool, unsigned entries)
 	if (!ring)
 		return -ENOMEM;
 	ring->pool = pool;
+	/* A paced wait of 50 us must not become one of 100. */
+	prctl(PR_SET_TIMERSLACK, 1000);
 	struct io_uring_params params = {
 		/* Completions run when we ask for them, on the one thread there is. */
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -211,33 +218,51 @@ static void provide_missing(struct ring *ring)
 		}
 }
 
-int ring_wait(struct ring *ring, int wait_ms)
+/* Waits for one completion, or, paced, for many of them within a short time. */
+static int submit_and_wait(struct ring *ring, int wait_ms)
 {
 	struct __kernel_timespec timeout = {
 		.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L};
 	struct io_uring_cqe *cqe;
-	int result;
-	if (wait_ms == 0)
-		result = io_uring_submit_and_get_events(&ring->uring);
-	else
-		result = io_uring_submit_and_wait_timeout(
+	if (!ring->pace.on)
+		return io_uring_submit_and_wait_timeout(
 			&ring->uring, &cqe, 1, wait_ms < 0 ? NULL : &timeout, NULL);
+	timeout.tv_sec = 0;
+	timeout.tv_nsec = PACE_NS;
+	return io_uring_submit_and_wait_timeout(&ring->uring, &cqe, PACE_BATCH, &timeout, NULL);
+}
+
+int ring_wait(struct ring *ring, int wait_ms)
+{
+	int result = wait_ms == 0 ? io_uring_submit_and_get_events(&ring->uring)
+				  : submit_and_wait(ring, wait_ms);
 	/* The first four only say that there is nothing, or that completions wait for us. */
 	bool is_fine = result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
 		       result == -EAGAIN;
 	return is_fine ? 0 : result;
 }
 
+static int64_t clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 void ring_deliver(struct ring *ring)
 {
 	struct io_uring_cqe *cqe;
+	unsigned completions = 0;
 	/* One at a time: a handler may submit, and then the kernel adds more behind. */
 	while (io_uring_peek_cqe(&ring->uring, &cqe) == 0 && cqe) {
 		struct io_uring_cqe copy;
 		memcpy(&copy, cqe, sizeof copy);
 		io_uring_cqe_seen(&ring->uring, cqe);
 		deliver(ring, &copy);
+		completions++;
 	}
+	if (pace_turn(&ring->pace, completions))
+		pace_decide(&ring->pace, clock_ns());
 	if (ring->missing)
 		provide_missing(ring);
 }

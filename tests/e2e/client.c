@@ -391,8 +391,7 @@ bool client_send_raw(struct client *client, const void *data, size_t len)
 	return bytes_give(client, data, len);
 }
 
-size_t client_seal(
-	struct client *client, const void *data, size_t len, uint8_t *out, size_t size)
+size_t client_seal(struct client *client, const void *data, size_t len, uint8_t *out, size_t size)
 {
 	int sealed = 0;
 

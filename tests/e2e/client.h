@@ -26,7 +26,7 @@ struct client_options {
 enum client_end {
 	CLIENT_OPEN,
 	CLIENT_CLOSE_NOTIFY,
-	CLIENT_FIN,    /* without a close_notify before it */
+	CLIENT_FIN, /* without a close_notify before it */
 	CLIENT_RESET,
 	CLIENT_ALERT,  /* a fatal one: see alert */
 	CLIENT_BROKEN, /* what came is not TLS as libssl knows it */
@@ -83,8 +83,7 @@ enum client_end client_wait_fin(struct client *client);
 /* Sends bytes as they are, around libssl. */
 bool client_send_raw(struct client *client, const void *data, size_t len);
 /* Seals data as libssl would and hands the records over instead of sending them. */
-size_t client_seal(
-	struct client *client, const void *data, size_t len, uint8_t *out, size_t size);
+size_t client_seal(struct client *client, const void *data, size_t len, uint8_t *out, size_t size);
 
 /* ---- pattern bodies (pattern.h) ---- */
 

@@ -96,8 +96,8 @@ static struct ferrule *ferrule_prepare(const struct ferrule_settings *settings)
 	IN_DIRECTORY(certificate_path, "certificate.pem");
 	IN_DIRECTORY(key_path, "key.pem");
 #undef IN_DIRECTORY
-	if (!identity_write(settings->identity, "first", ferrule->certificate_path,
-		    ferrule->key_path) ||
+	if (!identity_write(
+		    settings->identity, "first", ferrule->certificate_path, ferrule->key_path) ||
 		!ferrule_configure(ferrule, settings))
 		goto fail;
 	return ferrule;
@@ -191,8 +191,7 @@ void ferrule_stop(struct ferrule *ferrule)
 /* ---- commands ---- */
 
 /* The exit status of `ferrule WORDS… -c FILE`, what it said in *output. */
-static int ferrule_command(
-	const struct ferrule *ferrule, const char *const words[3], char **output)
+static int ferrule_command(const struct ferrule *ferrule, const char *const words[3], char **output)
 {
 	const char *argv[] = {harness_ferrule(), words[0], NULL, NULL, NULL, NULL, NULL};
 	const char *path = harness_path("command.log");

@@ -25,8 +25,8 @@ struct ferrule_settings {
 	const char *versions;     /* "\"1.2\", \"1.3\"" */
 	const char *ciphersuites; /* OpenSSL names in quotes, separated by commas */
 	const char *tickets_file;
-	unsigned workers;         /* 1 */
-	unsigned max_connections; /* 1000 */
+	unsigned workers;                         /* 1 */
+	unsigned max_connections;                 /* 1000 */
 	unsigned handshake_timeout, idle_timeout; /* 20 and 60 seconds */
 	unsigned drain_timeout;                   /* 2 seconds: what a forgotten client costs */
 	unsigned descriptors;                     /* RLIMIT_NOFILE; as ours */
@@ -73,8 +73,7 @@ struct conn_line {
 };
 
 /* Waits for the line of the connection from this port of the client's. */
-bool conn_line_wait(
-	const struct ferrule *ferrule, uint16_t client_port, struct conn_line *line);
+bool conn_line_wait(const struct ferrule *ferrule, uint16_t client_port, struct conn_line *line);
 /* "" when the line has no such field. */
 const char *conn_line_get(const struct conn_line *line, const char *name);
 uint64_t conn_line_number(const struct conn_line *line, const char *name);

@@ -19,7 +19,7 @@
 #include <CUnit/CUnit.h>
 #include <CUnit/TestRun.h>
 
-#define DEADLINE_SECONDS 60
+#define DEADLINE_SECONDS 30
 #define GUEST_FACTOR     4 /* user-mode-linux: one CPU, generic C crypto */
 #define LOG_TAIL         12000
 #define MAX_PATHS        128

@@ -54,8 +54,8 @@ bool http_read_head(struct client *client, struct http_response *response)
 	return true;
 }
 
-bool http_read_pattern(struct client *client, const struct http_response *response,
-	uint64_t seed, uint64_t offset)
+bool http_read_pattern(
+	struct client *client, const struct http_response *response, uint64_t seed, uint64_t offset)
 {
 	uint8_t data[65536];
 	int64_t left = response->length;

@@ -15,8 +15,8 @@ struct http_response {
 bool http_ask(struct client *client, const char *method, const char *path, const char *fields);
 bool http_read_head(struct client *client, struct http_response *response);
 /* Content-Length bytes that match the pattern from `offset`. */
-bool http_read_pattern(struct client *client, const struct http_response *response,
-	uint64_t seed, uint64_t offset);
+bool http_read_pattern(struct client *client, const struct http_response *response, uint64_t seed,
+	uint64_t offset);
 /* A field's value in `out`, "" when there is none. */
 void http_field(const struct http_response *response, const char *name, char *out, size_t size);
 

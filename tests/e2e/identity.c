@@ -62,14 +62,14 @@ static bool key_save(const char *path, const EVP_PKEY *key)
 	return fclose(file) == 0 && written;
 }
 
-bool identity_write(enum identity_kind kind, const char *common_name,
-	const char *certificate_path, const char *key_path)
+bool identity_write(enum identity_kind kind, const char *common_name, const char *certificate_path,
+	const char *key_path)
 {
 	EVP_PKEY *key = kind == IDENTITY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
 	X509 *certificate = X509_new();
 	bool written = key != NULL && certificate != NULL &&
-		       certificate_fill(certificate, key, common_name) &&
-		       key_save(key_path, key) && certificate_save(certificate_path, certificate);
+		       certificate_fill(certificate, key, common_name) && key_save(key_path, key) &&
+		       certificate_save(certificate_path, certificate);
 
 	X509_free(certificate);
 	EVP_PKEY_free(key);

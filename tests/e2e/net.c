@@ -88,8 +88,8 @@ int net_connect(const char *host, uint16_t port, int receive_buffer)
 
 	if (fd < 0)
 		return -1;
-	if (receive_buffer > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
-					  sizeof(receive_buffer)) < 0)
+	if (receive_buffer > 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer)) < 0)
 		goto fail;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&address, size) < 0 && connect_finish(fd) < 0)

@@ -170,8 +170,7 @@ size_t record_seal(struct record_sealer *sealer, enum record_type type, const vo
 			     : seal_tls12(sealer, type, data, len, out);
 }
 
-bool record_send(
-	struct record_sealer *sealer, enum record_type type, const void *data, size_t len)
+bool record_send(struct record_sealer *sealer, enum record_type type, const void *data, size_t len)
 {
 	uint8_t *record = malloc(len + RECORD_OVERHEAD);
 	size_t size = record != NULL ? record_seal(sealer, type, data, len, record) : 0;

@@ -36,8 +36,7 @@ bool record_sealer_init(struct record_sealer *sealer, struct client *client);
 size_t record_seal(struct record_sealer *sealer, enum record_type type, const void *data,
 	size_t len, uint8_t *out);
 /* Seals and sends. */
-bool record_send(
-	struct record_sealer *sealer, enum record_type type, const void *data, size_t len);
+bool record_send(struct record_sealer *sealer, enum record_type type, const void *data, size_t len);
 bool record_send_alert(struct record_sealer *sealer, uint8_t level, uint8_t description);
 /* Sends `count` KeyUpdates, each under the keys that the one before it announced. */
 bool record_send_key_updates(struct record_sealer *sealer, unsigned count, bool request);

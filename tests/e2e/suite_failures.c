@@ -91,8 +91,8 @@ static void test_client_resets(void)
 	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
 		return;
 	for (size_t i = 0; i < 10; i++) {
-		client = fixture_visit(
-			&fixture, (struct client_options){0}, "send 1000000000 16\n");
+		client =
+			fixture_visit(&fixture, (struct client_options){0}, "send 1000000000 16\n");
 		if (client == NULL)
 			continue;
 		client_reset(client);

@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MIB      ((uint64_t)1 << 20)
-#define SIZE     300000
-#define SEED     21
-#define GROWTH   4096 /* KiB */
-#define INDEX    "<p>index</p>\n"
-#define SECRET   "not for the public\n"
+#define MIB    ((uint64_t)1 << 20)
+#define SIZE   300000
+#define SEED   21
+#define GROWTH 4096 /* KiB */
+#define INDEX  "<p>index</p>\n"
+#define SECRET "not for the public\n"
 
 /* ferrule with the tree of tree_make(). */
 static struct ferrule *site;
@@ -28,8 +28,7 @@ static bool tree_make(void)
 
 	return mkdir(harness_path("www"), 0755) == 0 && mkdir(directory, 0755) == 0 &&
 	       harness_file_write(harness_path("www/index.html"), INDEX, strlen(INDEX)) &&
-	       harness_file_write(
-		       harness_path("www/directory/index.html"), INDEX, strlen(INDEX)) &&
+	       harness_file_write(harness_path("www/directory/index.html"), INDEX, strlen(INDEX)) &&
 	       harness_file_write(harness_path("www/empty"), "", 0) &&
 	       pattern_file_write(harness_path("www/body"), SEED, SIZE) &&
 	       harness_file_write(harness_path("secret"), SECRET, strlen(SECRET)) &&
@@ -69,8 +68,7 @@ static bool ask(struct client *client, const char *method, const char *path, con
 	int status, struct http_response *response)
 {
 	return EXPECT(http_ask(client, method, path, fields)) &&
-	       EXPECT(http_read_head(client, response)) &&
-	       EXPECT_EQUAL(response->status, status);
+	       EXPECT(http_read_head(client, response)) && EXPECT_EQUAL(response->status, status);
 }
 
 /* Reads the body and expects the text. */

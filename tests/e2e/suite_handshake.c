@@ -109,8 +109,7 @@ static void test_self_signed_default(void)
 
 /* ---- refusals ---- */
 
-static void expect_refusal(
-	const struct fixture *fixture, struct client_options options, int alert)
+static void expect_refusal(const struct fixture *fixture, struct client_options options, int alert)
 {
 	struct client *client;
 
@@ -132,8 +131,7 @@ static void test_old_version_is_refused(void)
 	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
 		return;
 	expect_refusal(&fixture,
-		(struct client_options){
-			.version = TLS1_VERSION, .ciphers = "DEFAULT:@SECLEVEL=0"},
+		(struct client_options){.version = TLS1_VERSION, .ciphers = "DEFAULT:@SECLEVEL=0"},
 		SSL_AD_PROTOCOL_VERSION);
 	fixture_stop(&fixture);
 }
@@ -268,8 +266,7 @@ static SSL_SESSION *session_from(uint16_t port, int version)
 	return session;
 }
 
-static void expect_resumed(
-	const struct ferrule *ferrule, int version, SSL_SESSION *session)
+static void expect_resumed(const struct ferrule *ferrule, int version, SSL_SESSION *session)
 {
 	struct conn_line line;
 	struct client *client = client_open(&(struct client_options){

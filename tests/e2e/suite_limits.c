@@ -77,8 +77,7 @@ static void test_handshake_trickle(void)
 
 static void expect_idle_timeout(const struct fixture *fixture, const char *command)
 {
-	struct client *client =
-		fixture_visit(fixture, (struct client_options){0}, command);
+	struct client *client = fixture_visit(fixture, (struct client_options){0}, command);
 	int64_t start = harness_now();
 	struct conn_line line;
 
@@ -151,8 +150,8 @@ static void test_too_many_connections(void)
 	struct fixture fixture;
 	char answer;
 
-	if (!fixture_start(&fixture,
-		    (struct ferrule_settings){.workers = 2, .max_connections = LIMIT}))
+	if (!fixture_start(
+		    &fixture, (struct ferrule_settings){.workers = 2, .max_connections = LIMIT}))
 		return;
 	for (size_t i = 0; i < LIMIT; i++) {
 		clients[i] = fixture_visit(&fixture, (struct client_options){0}, "echo\n.");

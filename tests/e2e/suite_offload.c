@@ -106,8 +106,8 @@ static void test_policies(void)
 
 		if (!kernel && strcmp(policies[i].policy, "required") == 0)
 			continue; /* see test_required_without_kernel() */
-		if (!fixture_start(&fixture,
-			    (struct ferrule_settings){.offload = policies[i].policy}))
+		if (!fixture_start(
+			    &fixture, (struct ferrule_settings){.offload = policies[i].policy}))
 			continue;
 		expect_engines(&fixture, (struct client_options){0},
 			kernel ? policies[i].tx : "aead", kernel ? policies[i].rx : "aead");
@@ -124,9 +124,8 @@ static void test_required_without_kernel(void)
 	struct conn_line line;
 	struct client *client;
 
-	if (!fixture_start(&fixture,
-		    (struct ferrule_settings){.offload = "required",
-			    .ciphersuites = "\"ECDHE-ECDSA-AES128-SHA256\""}))
+	if (!fixture_start(&fixture, (struct ferrule_settings){.offload = "required",
+					     .ciphersuites = "\"ECDHE-ECDSA-AES128-SHA256\""}))
 		return;
 	options.port = fixture.ferrule->ports[0];
 	client = client_connect(&options);
@@ -294,8 +293,8 @@ static void expect_transfers_together(const struct fixture *fixture)
 	struct client *clients[TOGETHER] = {0};
 
 	for (size_t i = 0; i < TOGETHER; i++)
-		clients[i] = fixture_visit(
-			fixture, (struct client_options){0}, "send 1000000 33\n");
+		clients[i] =
+			fixture_visit(fixture, (struct client_options){0}, "send 1000000 33\n");
 	for (size_t i = 0; i < TOGETHER; i++) {
 		if (clients[i] != NULL) {
 			EXPECT_EQUAL(client_read_pattern(clients[i], 33), 1000000);

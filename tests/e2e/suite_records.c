@@ -68,8 +68,7 @@ static bool still_echoes(struct record_sealer *sealer, const char *text)
 	char answer[64] = "";
 
 	return record_send(sealer, RECORD_DATA, text, strlen(text)) &&
-	       client_read_all(sealer->client, answer, strlen(text)) &&
-	       strcmp(answer, text) == 0;
+	       client_read_all(sealer->client, answer, strlen(text)) && strcmp(answer, text) == 0;
 }
 
 /* Expects the fatal alert, and the cause in the log; frees the client. */
@@ -107,8 +106,7 @@ static ssize_t answer_to(
 	if (fd < 0)
 		return -1;
 	if (net_write(fd, data, len) == 0)
-		while (used < size - 1 &&
-			(got = net_read(fd, answer + used, size - 1 - used)) > 0)
+		while (used < size - 1 && (got = net_read(fd, answer + used, size - 1 - used)) > 0)
 			used += (size_t)got;
 	answer[used] = '\0';
 	close(fd);
@@ -302,8 +300,7 @@ static void test_unknown_type(void)
 static const uint8_t fatal_alerts[] = {10, 20, 21, 22, 30, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
 	50, 51, 60, 70, 71, 80, 86, 109, 110, 111, 112, 113, 114, 115, 116, 120, 121, 199, 255};
 
-static void expect_session_ended_by(
-	const struct fixture *fixture, int version, uint8_t description)
+static void expect_session_ended_by(const struct fixture *fixture, int version, uint8_t description)
 {
 	struct record_sealer sealer;
 	struct client *client = open_crafted(fixture, version, &sealer);
@@ -496,8 +493,8 @@ static void test_key_update(void)
 	with_fixture(key_update);
 }
 
-static void expect_handshake_message_refused(const struct fixture *fixture,
-	const uint8_t *message, size_t len, const char *cause)
+static void expect_handshake_message_refused(
+	const struct fixture *fixture, const uint8_t *message, size_t len, const char *cause)
 {
 	struct record_sealer sealer;
 	struct client *client = open_crafted(fixture, TLS1_3_VERSION, &sealer);

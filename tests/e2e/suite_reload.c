@@ -57,8 +57,7 @@ static bool loader_ask(struct loader *loader)
 	struct http_response response;
 
 	if (!EXPECT(http_ask(client, "GET", loader->path, NULL)) ||
-		!EXPECT(http_read_head(client, &response)) ||
-		!EXPECT_EQUAL(response.status, 200) ||
+		!EXPECT(http_read_head(client, &response)) || !EXPECT_EQUAL(response.status, 200) ||
 		!EXPECT(http_read_pattern(client, &response, SEED, 0)))
 		return false;
 	atomic_fetch_add(&loader->answered, 1);
@@ -262,8 +261,8 @@ static bool shows_name(const struct ferrule *ferrule, const char *name)
 	char shown[64] = "";
 
 	if (certificate != NULL)
-		X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
-			shown, sizeof(shown));
+		X509_NAME_get_text_by_NID(
+			X509_get_subject_name(certificate), NID_commonName, shown, sizeof(shown));
 	X509_free(certificate);
 	client_free(client);
 	return strcmp(shown, name) == 0;

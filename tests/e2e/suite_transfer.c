@@ -76,8 +76,8 @@ static void test_downloads(void)
 		return;
 	for (size_t i = 0; i < 2; i++)
 		for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++)
-			expect_download(&fixture,
-				(struct client_options){.version = versions[i]}, sizes[j]);
+			expect_download(&fixture, (struct client_options){.version = versions[i]},
+				sizes[j]);
 	fixture_stop(&fixture);
 }
 
@@ -96,8 +96,7 @@ static void test_uploads(void)
 }
 
 /* The largest body, and what the worker has grown by when it has passed. */
-static void expect_no_growth(
-	void (*transfer)(const struct fixture *, uint64_t size, size_t nth))
+static void expect_no_growth(void (*transfer)(const struct fixture *, uint64_t size, size_t nth))
 {
 	struct fixture fixture;
 	int64_t before;
@@ -209,8 +208,8 @@ static void test_slow_reader(void)
 		return;
 	fixture_expect_service(&fixture);
 	before = process_children_rss(fixture.ferrule->pid);
-	client = fixture_visit(&fixture, (struct client_options){.receive_buffer = 16384},
-		"send 1000000000 6\n");
+	client = fixture_visit(
+		&fixture, (struct client_options){.receive_buffer = 16384}, "send 1000000000 6\n");
 	if (client != NULL) {
 		EXPECT(read_slowly(client, 2 * MIB, 6));
 		EXPECT(process_children_rss(fixture.ferrule->pid) - before < GROWTH_KIB);
@@ -353,8 +352,8 @@ static void test_backend_half_closes(void)
 
 	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
 		return;
-	client = fixture_visit(&fixture, (struct client_options){.version = TLS1_3_VERSION},
-		"half 1000 12\n");
+	client = fixture_visit(
+		&fixture, (struct client_options){.version = TLS1_3_VERSION}, "half 1000 12\n");
 	if (client != NULL) {
 		EXPECT_EQUAL(client_read_pattern(client, 12), 1000);
 		EXPECT_EQUAL(client->end, CLIENT_CLOSE_NOTIFY);
@@ -411,8 +410,9 @@ static void test_many_at_once(void)
 	harness_deadline_set(90);
 	if (!EXPECT(clients != NULL))
 		return;
-	if (fixture_start(&fixture, (struct ferrule_settings){
-			.workers = 2, .max_connections = 2000, .handshake_timeout = 60})) {
+	if (fixture_start(&fixture,
+		    (struct ferrule_settings){
+			    .workers = 2, .max_connections = 2000, .handshake_timeout = 60})) {
 		if (EXPECT_EQUAL(crowd_open(&fixture, clients, count), count))
 			EXPECT_EQUAL(crowd_ask(clients, count), count);
 		for (size_t i = 0; i < count; i++)
@@ -447,8 +447,7 @@ static void test_unix_backend(void)
 
 	if (!EXPECT(backend != NULL))
 		return;
-	expect_transfers(
-		&(struct ferrule_settings){.backends = {backend_address(backend)}}, NULL);
+	expect_transfers(&(struct ferrule_settings){.backends = {backend_address(backend)}}, NULL);
 	backend_stop(backend);
 }
 
@@ -458,9 +457,8 @@ static void test_ipv6_listener(void)
 
 	if (!EXPECT(backend != NULL))
 		return;
-	expect_transfers(
-		&(struct ferrule_settings){
-			.backends = {backend_address(backend)}, .address = "::1"},
+	expect_transfers(&(struct ferrule_settings){.backends = {backend_address(backend)},
+				 .address = "::1"},
 		"::1");
 	backend_stop(backend);
 }
@@ -469,8 +467,8 @@ static void test_ipv6_listener(void)
 
 #define CURL_SIZE (16 * MIB)
 
-static int curl(const struct ferrule *ferrule, const char *option, const char *file,
-	const char *name)
+static int curl(
+	const struct ferrule *ferrule, const char *option, const char *file, const char *name)
 {
 	char url[128];
 	const char *argv[] = {"curl", "-sS", "-f", "--http1.1", "--cacert",
