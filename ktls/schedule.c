@@ -23,16 +23,44 @@ const char *ktls_version_name(enum ktls_version version)
 	return version == KTLS_TLS13 ? "TLSv1.3" : "TLSv1.2";
 }
 
+/* OSSL_PARAM takes pointers to non-const although it only reads through them. */
+static void *unconst(const void *pointer)
+{
+	union {
+		const void *from;
+		void *to;
+	} u = {.from = pointer};
+	return u.to;
+}
+
+static EVP_KDF_CTX *expand_new(const char *digest)
+{
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, unconst(digest), 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_KDF *hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX *ctx = hkdf ? EVP_KDF_CTX_new(hkdf) : NULL;
+	EVP_KDF_free(hkdf);
+	if (ctx && EVP_KDF_CTX_set_params(ctx, params) == 1)
+		return ctx;
+	EVP_KDF_CTX_free(ctx);
+	return NULL;
+}
+
 int ktls_crypto_init(struct ktls_crypto *crypto)
 {
 	memset(crypto, 0, sizeof *crypto);
-	crypto->hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	crypto->tls1_prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
-	bool complete = crypto->hkdf && crypto->tls1_prf;
+	crypto->aes_256_cbc = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	bool complete = crypto->tls1_prf && crypto->aes_256_cbc;
 	for (int i = 0; i < KTLS_CIPHERS; i++) {
-		crypto->ciphers[i] =
-			EVP_CIPHER_fetch(NULL, ktls_cipher_parameters[i].evp_name, NULL);
-		complete = complete && crypto->ciphers[i];
+		const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[i];
+		crypto->ciphers[i] = EVP_CIPHER_fetch(NULL, parameters->evp_name, NULL);
+		crypto->expand[i] = expand_new(parameters->digest);
+		complete = complete && crypto->ciphers[i] && crypto->expand[i];
 	}
 	if (complete)
 		return 0;
@@ -42,29 +70,31 @@ int ktls_crypto_init(struct ktls_crypto *crypto)
 
 void ktls_crypto_done(struct ktls_crypto *crypto)
 {
-	EVP_KDF_free(crypto->hkdf);
 	EVP_KDF_free(crypto->tls1_prf);
-	for (int i = 0; i < KTLS_CIPHERS; i++)
+	EVP_CIPHER_free(crypto->aes_256_cbc);
+	for (int i = 0; i < KTLS_CIPHERS; i++) {
 		EVP_CIPHER_free(crypto->ciphers[i]);
+		EVP_KDF_CTX_free(crypto->expand[i]);
+	}
 	memset(crypto, 0, sizeof *crypto);
 }
 
-static int kdf_derive(EVP_KDF *kdf, const OSSL_PARAM *params, uint8_t *out, size_t out_size)
+/* The context outlives the session: it must not keep its secret. */
+static int expand(EVP_KDF_CTX *ctx, const uint8_t *secret, size_t secret_size, uint8_t *info,
+	size_t info_len, uint8_t *out, size_t out_size)
 {
-	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
-	int derived = ctx && EVP_KDF_derive(ctx, out, out_size, params) > 0 ? 0 : -1;
-	EVP_KDF_CTX_free(ctx);
-	return derived;
-}
-
-/* OSSL_PARAM takes pointers to non-const although it only reads through them. */
-static void *unconst(const void *pointer)
-{
-	union {
-		const void *from;
-		void *to;
-	} u = {.from = pointer};
-	return u.to;
+	uint8_t nothing = 0;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, unconst(secret), secret_size),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_len),
+		OSSL_PARAM_construct_end(),
+	};
+	OSSL_PARAM wipe[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, &nothing, sizeof nothing),
+		OSSL_PARAM_construct_end(),
+	};
+	int derived = EVP_KDF_derive(ctx, out, out_size, params) > 0 ? 0 : -1;
+	return EVP_KDF_CTX_set_params(ctx, wipe) == 1 ? derived : -1;
 }
 
 int ktls_expand_label(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
@@ -82,18 +112,8 @@ int ktls_expand_label(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 	memcpy(info + 3, "tls13 ", 6);
 	memcpy(info + 9, label, label_len);
 	info[9 + label_len] = 0;
-
-	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
-		OSSL_PARAM_construct_utf8_string(
-			OSSL_KDF_PARAM_DIGEST, unconst(parameters->digest), 0),
-		OSSL_PARAM_construct_octet_string(
-			OSSL_KDF_PARAM_KEY, unconst(secret), parameters->secret_size),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, 10 + label_len),
-		OSSL_PARAM_construct_end(),
-	};
-	return kdf_derive(crypto->hkdf, params, out, out_size);
+	return expand(crypto->expand[cipher], secret, parameters->secret_size, info,
+		10 + label_len, out, out_size);
 }
 
 int ktls_keys_tls13(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
@@ -132,7 +152,10 @@ static int key_block(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof seed),
 		OSSL_PARAM_construct_end(),
 	};
-	return kdf_derive(crypto->tls1_prf, params, out, out_size);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(crypto->tls1_prf);
+	int derived = ctx && EVP_KDF_derive(ctx, out, out_size, params) > 0 ? 0 : -1;
+	EVP_KDF_CTX_free(ctx);
+	return derived;
 }
 
 int ktls_keys_tls12(const struct ktls_crypto *crypto, enum ktls_cipher cipher,

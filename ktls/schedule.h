@@ -13,10 +13,12 @@
 #define KTLS_IV_SIZE    12
 #define KTLS_SECRET_MAX 48
 
-/* Fetched once: EVP_*_fetch costs more than the derivations that use them. */
+/* Made once: fetching an algorithm costs more than the derivation that uses it. */
 struct ktls_crypto {
-	EVP_KDF *hkdf, *tls1_prf;
+	EVP_KDF_CTX *expand[KTLS_CIPHERS]; /* HKDF-Expand with the cipher's digest; no key */
+	EVP_KDF *tls1_prf;
 	EVP_CIPHER *ciphers[KTLS_CIPHERS];
+	EVP_CIPHER *aes_256_cbc; /* of tickets */
 };
 
 /* 0, or -1 when this libcrypto lacks one of them. */

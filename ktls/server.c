@@ -224,8 +224,19 @@ static void on_keylog(const SSL *ssl, const char *line)
 		return;
 	const char *secret = strrchr(line, ' ') + 1;
 	size_t size = strlen(secret) / 2;
-	if (size <= KTLS_SECRET_MAX)
-		from_hex(secret, session->side[direction].secret, size);
+	if (size <= KTLS_SECRET_MAX && from_hex(secret, session->side[direction].secret, size))
+		session->secrets |= (uint8_t)(1 << direction);
+	ktls_listen_for_secret(session, false);
+}
+
+/*
+ * libssl spends 64 sprintf() on every secret it logs, on all of them: it is let in
+ * on only the two that are wanted, each of which is derived behind a Finished.
+ */
+void ktls_listen_for_secret(struct ktls_session *session, bool listen)
+{
+	session->awaits_secret = listen;
+	SSL_CTX_set_keylog_callback(session->server->ctx, listen ? on_keylog : NULL);
 }
 
 /* Each NewSessionTicket is one record under the application key (RFC 8446 4.6.1). */
@@ -234,8 +245,12 @@ static void on_message(
 {
 	(void)arg;
 	struct ktls_session *session = SSL_get_app_data(ssl);
-	if (write && version == TLS1_3_VERSION && type == SSL3_RT_HANDSHAKE && len > 0 &&
-		*(const uint8_t *)data == SSL3_MT_NEWSESSION_TICKET)
+	if (version != TLS1_3_VERSION || type != SSL3_RT_HANDSHAKE || len == 0)
+		return;
+	uint8_t message = *(const uint8_t *)data;
+	if (message == SSL3_MT_FINISHED)
+		ktls_listen_for_secret(session, true);
+	else if (write && message == SSL3_MT_NEWSESSION_TICKET)
 		session->tickets_sent++;
 }
 
@@ -317,7 +332,6 @@ static SSL_CTX *ctx_new(const struct ktls_server_options *options)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_keylog_callback(ctx, on_keylog);
 	SSL_CTX_set_msg_callback(ctx, on_message);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
@@ -340,6 +354,8 @@ struct ktls_server *ktls_server_new(
 	server->tickets = options->tickets;
 	if (server->tickets) {
 		ktls_tickets_attach(server);
+		/* A second one costs every handshake 10 us; a resumption brings the next. */
+		SSL_CTX_set_num_tickets(server->ctx, 1);
 	} else {
 		/* TLS 1.2 and TLS 1.3: else libssl makes ticket keys of its own */
 		SSL_CTX_set_options(server->ctx, SSL_OP_NO_TICKET);

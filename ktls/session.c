@@ -128,7 +128,7 @@ static int key_block_take(struct ktls_session *session)
 	SSL *ssl = session->ssl;
 	int derived = -1;
 	if (session->version == KTLS_TLS13)
-		return 0;
+		return session->secrets == (1 << KTLS_TX | 1 << KTLS_RX) ? 0 : -1;
 	if (SSL_SESSION_get_master_key(SSL_get_session(ssl), master.secret, sizeof master.secret) ==
 		sizeof master.secret) {
 		SSL_get_client_random(ssl, master.client_random, sizeof master.client_random);
@@ -178,6 +178,8 @@ enum ktls_status ktls_handshake(
 	session->in = in;
 	session->out = out;
 	ERR_clear_error();
+	/* The SSL_CTX is shared: another session may have run since our last step. */
+	ktls_listen_for_secret(session, session->awaits_secret);
 	enum ktls_status status = ssl_status(session, SSL_do_handshake(session->ssl));
 	session->in = NULL;
 	session->out = NULL;

@@ -48,6 +48,8 @@ struct ktls_session {
 	/* During a call into libssl: where its bytes come from and go to. */
 	struct ktls_input *in;
 	struct ktls_output *out;
+	bool awaits_secret;   /* the next secret that libssl logs is one of ours */
+	uint8_t secrets;      /* which have come: bits by enum ktls_direction */
 	uint8_t tickets_sent; /* TLS 1.3 records under the application key so far */
 
 	/* A control record the socket had no room for. */
@@ -85,6 +87,9 @@ enum ktls_status ktls_control(struct ktls_session *session, uint8_t type, const 
 /* Checks the number of records under each key, and changes keys in time (K9). */
 enum ktls_status ktls_limit(
 	struct ktls_session *session, enum ktls_direction direction, struct ktls_output *reply);
+
+/* Lets libssl log the next traffic secret of this session, or none. */
+void ktls_listen_for_secret(struct ktls_session *session, bool listen);
 
 /* Gives the SSL_CTX its ticket callback. */
 void ktls_tickets_attach(struct ktls_server *server);

@@ -13,6 +13,7 @@
 #define NAME 16
 #define AES  32
 #define HMAC 32
+#define AES_IV 16
 
 _Static_assert(NAME + AES + HMAC == KTLS_TICKET_KEY_SIZE, "nginx's and HAProxy's 80-byte layout");
 
@@ -85,6 +86,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	EVP_MAC_CTX *mac, int encrypt)
 {
 	const struct ktls_session *session = SSL_get_app_data(ssl);
+	const EVP_CIPHER *aes = session->server->crypto.aes_256_cbc;
 	uint8_t key[KTLS_TICKET_KEY_SIZE];
 	int result = -1;
 	int index = ticket_key(session->server->tickets, encrypt ? NULL : name, key);
@@ -94,10 +96,10 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	}
 	if (encrypt) {
 		memcpy(name, key, NAME);
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		if (RAND_bytes(iv, AES_IV) != 1)
 			goto out;
 	}
-	if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + NAME, iv, encrypt) != 1 ||
+	if (EVP_CipherInit_ex(cipher, aes, NULL, key + NAME, iv, encrypt) != 1 ||
 		!set_mac_key(mac, key + NAME + AES))
 		goto out;
 	result = index == 0 ? 1 : 2;

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
@@ -16,6 +15,12 @@
 
 /* How long a client may take to close after we have (RFC 9112 9.6). */
 #define LINGER_MS 2000
+/*
+ * A backend is asked for a connection when the client's first bytes are there: a
+ * scan or a spare connection costs it none. A client that waits for the server to
+ * speak first gets its backend after this time.
+ */
+#define PATIENCE_MS 100
 /* What the log's line may show of a failure's text. */
 #define CAUSE_MAX 256
 
@@ -133,7 +138,6 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 	conn->listener = listener;
 	socklen_t len = sizeof conn->peer;
 	getpeername(fd, &conn->peer.any, &len);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	stats->accepted++;
 	stats->open++;
 	conn->next = worker->conns;
@@ -141,7 +145,8 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 	if (conn->next)
 		conn->next->link = &conn->next;
 	worker->conns = conn;
-	worker->conn_count++;
+	if (++worker->conn_count > worker->conn_peak)
+		worker->conn_peak = worker->conn_count;
 	conn_set_timer(conn, (int64_t)server->conf->timeout.handshake * 1000);
 	handshake_start(conn);
 }
@@ -164,11 +169,6 @@ static void enter_relay(struct conn *conn)
 	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.idle * 1000);
 	while (conn->early.head && conn->state == CONN_RELAY)
 		conn->service->client_data(conn, buf_queue_pop(&conn->early));
-	/* Records that came right behind the Finished. */
-	struct buf *rest = conn->partial;
-	conn->partial = NULL;
-	if (rest)
-		relay_open(conn, rest);
 	if (conn->client_ended && conn->state == CONN_RELAY)
 		conn_client_end(conn);
 }
@@ -191,7 +191,8 @@ static void enter(struct conn *conn)
 	switch (conn->state) {
 	case CONN_CONNECT:
 		count_offload(conn);
-		conn->service->open(conn);
+		conn_set_timer(conn, PATIENCE_MS);
+		conn_again(conn);
 		break;
 	case CONN_RELAY:
 		enter_relay(conn);
@@ -272,6 +273,13 @@ void conn_client_end(struct conn *conn)
 	}
 }
 
+static void open_service(struct conn *conn)
+{
+	conn->opened = true;
+	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.handshake * 1000);
+	conn->service->open(conn);
+}
+
 /*
  * Whether the backend's answer was complete only the service knows; ending in
  * order would call it so.
@@ -288,6 +296,8 @@ static void on_expired(struct timer *timer)
 	if (conn->state <= CONN_OFFLOAD) {
 		conn->worker->row->servers[conn->server->slot].handshake_failed++;
 		handshake_expired(conn);
+	} else if (conn->state == CONN_CONNECT && !conn->opened) {
+		open_service(conn);
 	} else if (conn->state == CONN_CONNECT) {
 		conn_end(conn, CONN_EVENT_FINISH, "backend connect timed out", 0);
 	} else if (conn->state == CONN_CLOSING && conn->front.shut) {
@@ -438,6 +448,22 @@ static void closing_update(struct conn *conn)
 		endpoint_receive(conn->worker, &conn->front, true);
 }
 
+static void connect_update(struct conn *conn)
+{
+	endpoint_flush(conn->worker, &conn->front);
+	if (conn->opened)
+		return;
+	relay_await_client(conn);
+	if (conn->state != CONN_CONNECT)
+		return;
+	if (conn->early.head)
+		open_service(conn);
+	else if (conn->client_ended)
+		conn_end(conn, CONN_EVENT_FINISH, "client closed", 0);
+	if (conn->state != CONN_CONNECT)
+		conn_update(conn);
+}
+
 void conn_update(struct conn *conn)
 {
 	switch (conn->state) {
@@ -446,7 +472,7 @@ void conn_update(struct conn *conn)
 		handshake_update(conn);
 		break;
 	case CONN_CONNECT:
-		endpoint_flush(conn->worker, &conn->front);
+		connect_update(conn);
 		break;
 	case CONN_RELAY:
 	case CONN_DOWN_ONLY:

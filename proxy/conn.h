@@ -24,7 +24,7 @@ struct worker;
  */
 struct service {
 	const char *name;
-	/* The session's keys are settled: get ready, then conn_event(CONNECTED). */
+	/* The client has something to say: get ready, then conn_event(CONNECTED). */
 	void (*open)(struct conn *conn);
 	/* Plaintext from the client. */
 	void (*client_data)(struct conn *conn, struct buf *buf);
@@ -72,6 +72,7 @@ struct conn {
 	bool greeted;                 /* the first bytes looked like TLS */
 	bool answered;                /* something has been sent to the client */
 	bool secured;                 /* the handshake is complete */
+	bool opened;                  /* the service has been asked to get ready */
 	bool client_ended;            /* its close_notify came before the service was ready */
 	bool up_paused;               /* the service takes no client data for now */
 	bool notify;                  /* the client gets a close_notify at the end */
@@ -137,6 +138,8 @@ void handshake_expired(struct conn *conn);
 /* relay.c: the moving of bytes once keys and service are there. */
 void relay_init(struct conn *conn);
 void relay_update(struct conn *conn);
+/* Before the service is asked: receives what the client has to say. */
+void relay_await_client(struct conn *conn);
 /* Ciphertext from the client, for user-space engines; owned from here on. */
 void relay_open(struct conn *conn, struct buf *buf);
 /* Queues the control records that a session call left in `reply`. */

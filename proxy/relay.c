@@ -164,7 +164,7 @@ static void fill(struct buf *to, struct buf *from)
 
 static bool takes_records(const struct conn *conn)
 {
-	return conn->state == CONN_OFFLOAD || is_up_open(conn);
+	return conn->state == CONN_OFFLOAD || conn->state == CONN_CONNECT || is_up_open(conn);
 }
 
 void relay_open(struct conn *conn, struct buf *buf)
@@ -493,7 +493,7 @@ static enum step up_receive(struct conn *conn)
 		buf_free(&conn->worker->bufs, buf);
 	if (status == KTLS_WANT_READ)
 		return STEP_DRY;
-	if (!received(conn, status) || !is_up_open(conn))
+	if (!received(conn, status) || !takes_records(conn))
 		return STEP_ENDED;
 	if (out.len >= KTLS_RECORD_PLAINTEXT)
 		conn->up.mode = RELAY_BULK;
@@ -568,6 +568,33 @@ static void pump_when_ready(struct conn *conn, struct relay *relay, struct endpo
 		return;
 	if (source->ready)
 		pump(conn, relay, source, step);
+}
+
+void relay_await_client(struct conn *conn)
+{
+	struct endpoint *front = &conn->front;
+	struct buf *rest = conn->partial;
+	if (rest && buf_len(rest) > 0 && !front->receive.active) {
+		/* Records that came right behind the Finished. */
+		conn->partial = NULL;
+		relay_open(conn, rest);
+	}
+	if (!takes_records(conn) || conn->early.head || conn->client_ended)
+		return;
+	if (!conn_is_rx_kernel(conn)) {
+		/* Not multishot: until there is a backend, one buffer is all that is held. */
+		if (!front->receive.active)
+			ring_receive_once(conn->worker->ring, &front->receive, front->fd, 0);
+		return;
+	}
+	if (!front->ready)
+		endpoint_await_readable(conn->worker, front);
+	else if (up_receive(conn) == STEP_DRY)
+		front->ready = false;
+	else if (conn->state == CONN_CONNECT)
+		conn_again(conn);
+	if (!front->ready && conn->state == CONN_CONNECT)
+		endpoint_await_readable(conn->worker, front);
 }
 
 static bool has_room(const struct conn *conn, const struct endpoint *sink)

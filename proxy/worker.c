@@ -20,6 +20,8 @@
 #define PIPES_MAX 256
 /* Out of descriptors: how long until accepting is tried again. */
 #define ACCEPT_PAUSE_MS 100
+/* So many connections at a time are worth returning memory after. */
+#define TRIM_PEAK 256
 /* Lines about failed handshakes and refused connections, per second. */
 #define FAILURE_LINES 50
 
@@ -186,8 +188,10 @@ void worker_conn_gone(struct worker *worker)
 	if (worker->accept_paused)
 		accept_resume(worker);
 	/* What a burst of connections leaves in the heap goes back to the system. */
-	if (worker->conn_count == 0)
+	if (worker->conn_count == 0 && worker->conn_peak >= TRIM_PEAK) {
+		worker->conn_peak = 0;
 		malloc_trim(0);
+	}
 }
 
 /* ---- the loop --------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ struct worker {
 	struct pipe_pool pipes;
 	int64_t now; /* ms, CLOCK_MONOTONIC, as of this turn */
 	struct conn *conns;
-	unsigned conn_count;
+	unsigned conn_count, conn_peak;
 	struct conn *again; /* to be updated in the next turn */
 	uint8_t *scratch_in, *scratch_out;
 	const struct snapshot *snapshot;

@@ -158,6 +158,13 @@ struct client *client_open(const struct client_options *options)
 	return client;
 }
 
+void client_hang_up(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
+}
+
 void client_free(struct client *client)
 {
 	if (client == NULL)
@@ -165,8 +172,7 @@ void client_free(struct client *client)
 	SSL_SESSION_free(client->session);
 	SSL_free(client->ssl);
 	SSL_CTX_free(client->ctx);
-	if (client->fd >= 0)
-		close(client->fd);
+	client_hang_up(client);
 	OPENSSL_cleanse(client->secret, sizeof(client->secret));
 	free(client);
 }

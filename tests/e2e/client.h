@@ -58,6 +58,8 @@ bool client_handshake_hold(struct client *client);
 struct client *client_open(const struct client_options *options);
 /* Sends nothing any more; NULL is allowed. */
 void client_free(struct client *client);
+/* Closes the socket; what is known about the session stays. */
+void client_hang_up(struct client *client);
 /* Closes with a reset. */
 void client_reset(struct client *client);
 

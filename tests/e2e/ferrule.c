@@ -335,6 +335,12 @@ bool conn_line_wait(const struct ferrule *ferrule, uint16_t client_port, struct 
 	return EXPECT(found && "the connection's log line");
 }
 
+bool conn_line_after(const struct ferrule *ferrule, struct client *client, struct conn_line *line)
+{
+	client_hang_up(client);
+	return conn_line_wait(ferrule, client->local_port, line);
+}
+
 const char *conn_line_get(const struct conn_line *line, const char *name)
 {
 	for (size_t i = 0; i < line->count; i++)

@@ -74,6 +74,8 @@ struct conn_line {
 
 /* Waits for the line of the connection from this port of the client's. */
 bool conn_line_wait(const struct ferrule *ferrule, uint16_t client_port, struct conn_line *line);
+/* Hangs up first: the line is written when both ends have closed. */
+bool conn_line_after(const struct ferrule *ferrule, struct client *client, struct conn_line *line);
 /* "" when the line has no such field. */
 const char *conn_line_get(const struct conn_line *line, const char *name);
 uint64_t conn_line_number(const struct conn_line *line, const char *name);

@@ -17,7 +17,7 @@ static void expect_polite_refusal(const struct ferrule *ferrule)
 	if (!EXPECT(client != NULL))
 		return;
 	EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
-	if (conn_line_wait(ferrule, client->local_port, &line))
+	if (conn_line_after(ferrule, client, &line))
 		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "refused");
 	client_free(client);
 }
@@ -65,7 +65,7 @@ static void expect_no_false_end(const struct fixture *fixture, int version)
 	EXPECT(client_read_pattern(client, 15) >= 0); /* a part of it, but the right one */
 	EXPECT(client->end != CLIENT_CLOSE_NOTIFY);
 	EXPECT(client->end != CLIENT_DEADLINE);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line))
+	if (conn_line_after(fixture->ferrule, client, &line))
 		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "reset");
 	client_free(client);
 }

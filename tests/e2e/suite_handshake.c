@@ -47,7 +47,7 @@ static void expect_suite(
 	if (client == NULL)
 		return;
 	expect_echo(client);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line)) {
+	if (conn_line_after(fixture->ferrule, client, &line)) {
 		EXPECT_TEXT(conn_line_get(&line, "server"), "web0");
 		EXPECT_TEXT(conn_line_get(&line, "tls"), version_name);
 		EXPECT_TEXT(conn_line_get(&line, "cipher"), SSL_get_cipher_name(client->ssl));
@@ -197,7 +197,7 @@ static void test_key_exchange_is_logged(void)
 	client = fixture_client(&fixture, (struct client_options){.groups = "X25519"});
 	if (client != NULL) {
 		expect_echo(client);
-		if (conn_line_wait(fixture.ferrule, client->local_port, &line))
+		if (conn_line_after(fixture.ferrule, client, &line))
 			EXPECT_TEXT(conn_line_get(&line, "kx"), "X25519");
 	}
 	client_free(client);
@@ -276,7 +276,7 @@ static void expect_resumed(const struct ferrule *ferrule, int version, SSL_SESSI
 		return;
 	EXPECT(SSL_session_reused(client->ssl));
 	expect_echo(client);
-	if (conn_line_wait(ferrule, client->local_port, &line))
+	if (conn_line_after(ferrule, client, &line))
 		EXPECT_TEXT(conn_line_get(&line, "resumed"), "yes");
 	client_free(client);
 }

@@ -87,7 +87,7 @@ static void expect_idle_timeout(const struct fixture *fixture, const char *comma
 	EXPECT(client->end == CLIENT_CLOSE_NOTIFY || client->end == CLIENT_FIN);
 	EXPECT(harness_now() - start >= 900);
 	EXPECT(harness_now() - start < 8000);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line))
+	if (conn_line_after(fixture->ferrule, client, &line))
 		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "idle");
 	client_free(client);
 }
@@ -161,7 +161,7 @@ static void test_too_many_connections(void)
 	/* One leaves, and when its line is written there is room for one. */
 	if (clients[0] != NULL && EXPECT(client_shutdown(clients[0]))) {
 		client_drain(clients[0]);
-		conn_line_wait(fixture.ferrule, clients[0]->local_port, &line);
+		conn_line_after(fixture.ferrule, clients[0], &line);
 		fixture_expect_service(&fixture);
 	}
 	for (size_t i = 0; i < LIMIT; i++)

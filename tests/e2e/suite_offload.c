@@ -57,7 +57,7 @@ static void expect_engines(const struct fixture *fixture, struct client_options 
 	if (client == NULL)
 		return;
 	move_bytes(client);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line)) {
+	if (conn_line_after(fixture->ferrule, client, &line)) {
 		EXPECT_TEXT(conn_line_get(&line, "offload_tx"), tx);
 		EXPECT_TEXT(conn_line_get(&line, "offload_rx"), rx);
 		if (strcmp(tx, "kernel") != 0 || strcmp(rx, "kernel") != 0)
@@ -135,7 +135,7 @@ static void test_required_without_kernel(void)
 			EXPECT_EQUAL(client_read_pattern(client, 1), 0);
 		}
 		EXPECT(client->end != CLIENT_DEADLINE);
-		if (conn_line_wait(fixture.ferrule, client->local_port, &line))
+		if (conn_line_after(fixture.ferrule, client, &line))
 			EXPECT_CONTAINS(conn_line_get(&line, "cause"), "offload");
 	}
 	client_free(client);
@@ -201,7 +201,7 @@ static void test_status(void)
 		expect_status(&fixture, 1, 1);
 		EXPECT(client_shutdown(client));
 		EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
-		conn_line_wait(fixture.ferrule, client->local_port, &line);
+		conn_line_after(fixture.ferrule, client, &line);
 		expect_status(&fixture, 0, 1);
 	}
 	client_free(client);

@@ -39,7 +39,7 @@ static void expect_download(
 	EXPECT_EQUAL(client->end, CLIENT_CLOSE_NOTIFY);
 	EXPECT(client_shutdown(client));
 	EXPECT_EQUAL(client_wait_fin(client), CLIENT_FIN);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line)) {
+	if (conn_line_after(fixture->ferrule, client, &line)) {
 		EXPECT_EQUAL(conn_line_number(&line, "bytes_out"), size);
 		EXPECT_EQUAL(conn_line_number(&line, "bytes_in"), strlen(command));
 	}
@@ -63,7 +63,7 @@ static void expect_upload(
 	EXPECT(report.good);
 	EXPECT(!report.reset);
 	EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
-	if (conn_line_wait(fixture->ferrule, client->local_port, &line))
+	if (conn_line_after(fixture->ferrule, client, &line))
 		EXPECT_EQUAL(conn_line_number(&line, "bytes_in"), size + strlen("sink 4\n"));
 	client_free(client);
 }
