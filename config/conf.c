@@ -25,9 +25,15 @@ const char *conf_offload_name(enum conf_offload offload)
 	return conf_offload_choices[offload].word;
 }
 
+struct conf *conf_ref(struct conf *conf)
+{
+	conf->references++;
+	return conf;
+}
+
 void conf_free(struct conf *conf)
 {
-	if (!conf)
+	if (!conf || conf->references-- > 0)
 		return;
 	conf_group_free(conf_keys, conf);
 	free(conf->path);

@@ -82,7 +82,8 @@ struct conf_trustpoint {
 
 /* All paths in it are absolute, but for its own. */
 struct conf {
-	char *path; /* of the file this came from, as conf_load() was given it */
+	unsigned references; /* owners besides the first */
+	char *path;          /* of the file this came from, as conf_load() was given it */
 	char *state_directory, *run_directory;
 	char *user, *group;
 	unsigned workers;             /* 0: one per core */
@@ -114,6 +115,8 @@ struct conf_errors {
  * conf_errors_clear() in either case; pass it zeroed).
  */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
+/* One more owner; each of them calls conf_free(). */
+struct conf *conf_ref(struct conf *conf);
 void conf_free(struct conf *conf);
 
 void conf_errors_clear(struct conf_errors *errors);

@@ -112,8 +112,8 @@ int ktls_expand_label(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 	memcpy(info + 3, "tls13 ", 6);
 	memcpy(info + 9, label, label_len);
 	info[9 + label_len] = 0;
-	return expand(crypto->expand[cipher], secret, parameters->secret_size, info,
-		10 + label_len, out, out_size);
+	return expand(crypto->expand[cipher], secret, parameters->secret_size, info, 10 + label_len,
+		out, out_size);
 }
 
 int ktls_keys_tls13(const struct ktls_crypto *crypto, enum ktls_cipher cipher,

@@ -88,6 +88,26 @@ static bool aead_of(const SSL_CIPHER *suite, enum ktls_cipher *cipher)
 	return false;
 }
 
+/* By the names that operators know; libssl's differ in spelling. */
+static const char *group_name(SSL *ssl)
+{
+	int group = (int)SSL_get_negotiated_group(ssl);
+	switch (group) {
+	case 0:
+		return "";
+	case NID_X25519:
+		return "X25519";
+	case NID_X9_62_prime256v1:
+		return "P-256";
+	case NID_secp384r1:
+		return "P-384";
+	default:
+		break;
+	}
+	const char *name = SSL_group_to_name(ssl, group);
+	return name ? name : "";
+}
+
 /* What outlives the SSL object. */
 static void remember(struct ktls_session *session)
 {
@@ -103,10 +123,8 @@ static void remember(struct ktls_session *session)
 		session->key_exchange = "resumed";
 	else if (kx == NID_kx_rsa)
 		session->key_exchange = "RSA";
-	else if (SSL_get_negotiated_group(ssl))
-		session->key_exchange = SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl));
-	if (!session->key_exchange)
-		session->key_exchange = "";
+	else
+		session->key_exchange = group_name(ssl);
 }
 
 /* The keys behind one direction, for an engine that takes them. 0 or -1. */

@@ -10,9 +10,9 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#define NAME 16
-#define AES  32
-#define HMAC 32
+#define NAME   16
+#define AES    32
+#define HMAC   32
 #define AES_IV 16
 
 _Static_assert(NAME + AES + HMAC == KTLS_TICKET_KEY_SIZE, "nginx's and HAProxy's 80-byte layout");

@@ -56,6 +56,20 @@ void buf_queue_push(struct buf_queue *queue, struct buf *buf)
 	queue->bytes += buf_len(buf);
 }
 
+void buf_queue_join(struct buf_queue *queue, struct buf_pool *pool, struct buf *buf)
+{
+	struct buf *tail = queue->tail;
+	size_t len = buf_len(buf);
+	if (!tail || BUF_SIZE - tail->end < len) {
+		buf_queue_push(queue, buf);
+		return;
+	}
+	memcpy(tail->data + tail->end, buf->data + buf->start, len);
+	tail->end += (uint32_t)len;
+	queue->bytes += len;
+	buf_free(pool, buf);
+}
+
 struct buf *buf_queue_pop(struct buf_queue *queue)
 {
 	struct buf *buf = queue->head;

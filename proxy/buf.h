@@ -44,6 +44,11 @@ struct buf_queue {
 };
 
 void buf_queue_push(struct buf_queue *queue, struct buf *buf);
+/*
+ * As above, but into the last buffer when that has room: a queue's memory stays
+ * within a small multiple of its bytes, however small the pieces.
+ */
+void buf_queue_join(struct buf_queue *queue, struct buf_pool *pool, struct buf *buf);
 /* Takes len bytes off the front, freeing what becomes empty. */
 void buf_queue_consume(struct buf_queue *queue, struct buf_pool *pool, size_t len);
 /* Detaches the first buffer; NULL when empty. */

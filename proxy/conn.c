@@ -1,6 +1,7 @@
 #include "proxy/conn.h"
 
 #include "proxy/address.h"
+#include "proxy/container.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -21,6 +22,8 @@
  * speak first gets its backend after this time.
  */
 #define PATIENCE_MS 100
+/* The time for what is still queued when no idle time is set. */
+#define CLOSING_MS 60000
 /* What the log's line may show of a failure's text. */
 #define CAUSE_MAX 256
 
@@ -43,14 +46,18 @@ bool conn_is_rx_kernel(const struct conn *conn)
 	return ktls_session_engine(conn->session, KTLS_RX) == KTLS_ENGINE_KERNEL;
 }
 
+static int64_t conn_idle_ms(const struct conn *conn)
+{
+	return (int64_t)conn->server->conf->timeout.idle * 1000;
+}
+
 void conn_touch(struct conn *conn)
 {
-	unsigned idle = conn->server->conf->timeout.idle;
+	int64_t idle = conn_idle_ms(conn);
 	/* Neither the handshake's time nor the client's time to close is prolonged. */
-	bool moving = conn->state >= CONN_RELAY && conn->state <= CONN_CLOSING && !conn->front.shut;
+	bool moving = conn->state >= CONN_RELAY && conn->state <= CONN_CLOSING && !conn->lingering;
 	if (idle && moving)
-		timer_set(&conn->worker->wheel, &conn->timer,
-			conn->worker->now + (int64_t)idle * 1000);
+		timer_set(&conn->worker->wheel, &conn->timer, conn->worker->now + idle);
 }
 
 static void conn_set_timer(struct conn *conn, int64_t ms)
@@ -77,9 +84,6 @@ static void on_front_send(struct ring_op *op, const struct ring_result *result);
 static void on_front_ready(struct ring_op *op, const struct ring_result *result);
 static void on_front_writable(struct ring_op *op, const struct ring_result *result);
 static void on_expired(struct timer *timer);
-
-#define conn_of(member, pointer)                                                                   \
-	((struct conn *)(void *)((char *)(pointer)-offsetof(struct conn, member)))
 
 static bool over_limit(const struct worker *worker, const struct server *server)
 {
@@ -166,7 +170,7 @@ static void count_offload(struct conn *conn)
 
 static void enter_relay(struct conn *conn)
 {
-	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.idle * 1000);
+	conn_set_timer(conn, conn_idle_ms(conn));
 	while (conn->early.head && conn->state == CONN_RELAY)
 		conn->service->client_data(conn, buf_queue_pop(&conn->early));
 	if (conn->client_ended && conn->state == CONN_RELAY)
@@ -175,7 +179,8 @@ static void enter_relay(struct conn *conn)
 
 static void enter_closed(struct conn *conn)
 {
-	if (conn->back.fd >= 0 && !(conn->back.shut && conn->back.eof))
+	/* An end that is not the client's own must not look like one to the backend. */
+	if (conn->back.fd >= 0 && !conn->back.shut)
 		setsockopt(conn->back.fd, SOL_SOCKET, SO_LINGER,
 			&(struct linger){.l_onoff = 1, .l_linger = 0}, sizeof(struct linger));
 	timer_clear(&conn->worker->wheel, &conn->timer);
@@ -198,8 +203,11 @@ static void enter(struct conn *conn)
 		enter_relay(conn);
 		break;
 	case CONN_UP_ONLY:
+		conn->notify = true;
+		break;
 	case CONN_CLOSING:
-		conn->notify = conn->secured && !conn->front.shut;
+		conn->notify = conn->secured && !conn->front.shut && !conn->cut;
+		conn_set_timer(conn, conn_idle_ms(conn) ? conn_idle_ms(conn) : CLOSING_MS);
 		break;
 	case CONN_CLOSED:
 		enter_closed(conn);
@@ -227,50 +235,58 @@ void conn_event(struct conn *conn, enum conn_event event)
 	enter(conn);
 }
 
+/* For the log: an orderly end is no news once something has gone wrong. */
+static void set_cause(struct conn *conn, const char *cause, int error, bool orderly)
+{
+	if (conn->cause && (orderly || !conn->cause_is_orderly))
+		return;
+	conn->cause = cause;
+	conn->cause_errno = error;
+	conn->cause_is_orderly = orderly;
+	conn->ended_in = conn->state;
+}
+
 void conn_end(struct conn *conn, enum conn_event event, const char *cause, int error)
 {
 	if (conn->state == CONN_CLOSED)
 		return;
-	if (!conn->cause) {
-		conn->cause = cause;
-		conn->cause_errno = error;
-		conn->ended_in = conn->state;
-	}
+	set_cause(conn, cause, error, event == CONN_EVENT_ENDED);
 	/* What is being closed already cannot be finished again. */
 	if (conn->state == CONN_CLOSING && event == CONN_EVENT_FINISH)
 		return;
 	conn_event(conn, event);
 }
 
+void conn_cut(struct conn *conn, const char *cause, int error)
+{
+	conn->cut = true;
+	conn->notify = false;
+	conn_end(conn, CONN_EVENT_FINISH, cause, error);
+}
+
 void conn_session_failed(struct conn *conn)
 {
 	if (!conn->secured)
 		conn->worker->row->servers[conn->server->slot].handshake_failed++;
-	conn_end(conn, CONN_EVENT_FINISH, ktls_session_error(conn->session), 0);
+	relay_drop(conn); /* nothing may follow an alert (RFC 8446 6.2) */
+	conn_cut(conn, ktls_session_error(conn->session), 0);
 }
 
 void conn_client_end(struct conn *conn)
 {
-	switch (conn->state) {
-	case CONN_RELAY:
-	case CONN_UP_ONLY:
-		if (!conn->cause) {
-			conn->cause = "client closed";
-			conn->ended_in = conn->state;
-		}
-		conn_event(conn, CONN_EVENT_CLIENT_END);
-		break;
-	case CONN_HANDSHAKE:
-	case CONN_OFFLOAD:
-	case CONN_CONNECT:
-		conn->client_ended = true;
-		break;
-	case CONN_DOWN_ONLY:
-	case CONN_CLOSING:
-	case CONN_CLOSED:
-	case CONN_STATES:
-		break;
-	}
+	conn->client_ended = true;
+	if (conn->state != CONN_RELAY && conn->state != CONN_UP_ONLY)
+		return; /* told to the service when there is one */
+	set_cause(conn, "client closed", 0, true);
+	conn_event(conn, CONN_EVENT_CLIENT_END);
+}
+
+void conn_backend_end(struct conn *conn)
+{
+	conn->back.eof = true;
+	set_cause(conn, "backend closed", 0, true);
+	if (conn->state == CONN_RELAY || conn->state == CONN_DOWN_ONLY)
+		conn_event(conn, CONN_EVENT_BACKEND_END);
 }
 
 static void open_service(struct conn *conn)
@@ -292,7 +308,7 @@ static void idle_expired(struct conn *conn)
 
 static void on_expired(struct timer *timer)
 {
-	struct conn *conn = conn_of(timer, timer);
+	struct conn *conn = container_of(timer, struct conn, timer);
 	if (conn->state <= CONN_OFFLOAD) {
 		conn->worker->row->servers[conn->server->slot].handshake_failed++;
 		handshake_expired(conn);
@@ -300,8 +316,10 @@ static void on_expired(struct timer *timer)
 		open_service(conn);
 	} else if (conn->state == CONN_CONNECT) {
 		conn_end(conn, CONN_EVENT_FINISH, "backend connect timed out", 0);
-	} else if (conn->state == CONN_CLOSING && conn->front.shut) {
+	} else if (conn->state == CONN_CLOSING && conn->lingering) {
 		conn_end(conn, CONN_EVENT_ENDED, "client did not close", 0);
+	} else if (conn->state == CONN_CLOSING) {
+		conn_end(conn, CONN_EVENT_ABORT, "client did not take the rest", 0);
 	} else {
 		idle_expired(conn);
 	}
@@ -312,11 +330,15 @@ static void on_expired(struct timer *timer)
 
 static void front_bytes(struct conn *conn, struct buf *buf)
 {
+	bool is_full = buf_len(buf) >= KTLS_RECORD_PLAINTEXT;
 	conn_touch(conn);
-	if (conn->state == CONN_HANDSHAKE)
+	if (conn->state == CONN_HANDSHAKE) {
 		handshake_received(conn, buf);
-	else
-		relay_open(conn, buf); /* frees it when nobody wants records any more */
+		return;
+	}
+	relay_open(conn, buf); /* frees it when nobody wants records any more */
+	if (is_full)
+		relay_bulk_upload(conn);
 }
 
 static void front_end(struct conn *conn, int error)
@@ -327,7 +349,7 @@ static void front_end(struct conn *conn, int error)
 		conn_end(conn, CONN_EVENT_ABORT, "client closed during the handshake", error);
 	} else if (error) {
 		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
-	} else if (conn->state != CONN_DOWN_ONLY && conn->state != CONN_CLOSING) {
+	} else if (!conn->client_ended && conn->state != CONN_CLOSING) {
 		conn_end(
 			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
 	}
@@ -335,7 +357,7 @@ static void front_end(struct conn *conn, int error)
 
 static void on_front_receive(struct ring_op *op, const struct ring_result *result)
 {
-	struct conn *conn = conn_of(front.receive, op);
+	struct conn *conn = container_of(op, struct conn, front.receive);
 	if (result->buf)
 		front_bytes(conn, result->buf);
 	else if (result->value == 0)
@@ -347,13 +369,13 @@ static void on_front_receive(struct ring_op *op, const struct ring_result *resul
 
 static void on_front_send(struct ring_op *op, const struct ring_result *result)
 {
-	struct conn *conn = conn_of(front.send, op);
+	struct conn *conn = container_of(op, struct conn, front.send);
 	if (result->value > 0) {
 		conn->answered = true;
 		conn_touch(conn);
 		endpoint_sent(conn->worker, &conn->front, (size_t)result->value);
 	} else if (result->value != -ECANCELED) {
-		conn->front.failed = true;
+		conn->front.failed = true; /* 0: bytes were asked for, none can be taken */
 		conn_end(conn, CONN_EVENT_ABORT, "client reset", -result->value);
 	}
 	conn_update(conn);
@@ -362,7 +384,7 @@ static void on_front_send(struct ring_op *op, const struct ring_result *result)
 static void on_front_ready(struct ring_op *op, const struct ring_result *result)
 {
 	(void)result;
-	struct conn *conn = conn_of(front.readable, op);
+	struct conn *conn = container_of(op, struct conn, front.readable);
 	conn->front.ready = true;
 	conn_update(conn);
 }
@@ -370,10 +392,10 @@ static void on_front_ready(struct ring_op *op, const struct ring_result *result)
 static void on_front_writable(struct ring_op *op, const struct ring_result *result)
 {
 	(void)result;
-	struct conn *conn = conn_of(front.writable, op);
+	struct conn *conn = container_of(op, struct conn, front.writable);
 	conn->settled = true;
 	if (conn->state != CONN_CLOSED && ktls_flush(conn->session) == KTLS_FAILED)
-		conn_session_failed(conn);
+		conn_end(conn, CONN_EVENT_ABORT, ktls_session_error(conn->session), 0);
 	conn_update(conn);
 }
 
@@ -403,18 +425,11 @@ bool conn_finish_front(struct conn *conn)
 {
 	if (conn->front.shut)
 		return true;
-	if (!relay_is_drained(conn))
-		return false;
-	if (conn->notify && !notify_client(conn))
-		return false;
-	endpoint_flush(conn->worker, &conn->front);
-	if (conn->front.queue.bytes > 0 || conn->front.send.active)
+	if (!relay_hand_over(conn) || (conn->notify && !notify_client(conn)) ||
+		!relay_hand_over(conn))
 		return false;
 	shutdown(conn->front.fd, SHUT_WR);
 	conn->front.shut = true;
-	conn_set_timer(conn, conn->state == CONN_CLOSING
-				     ? LINGER_MS
-				     : (int64_t)conn->server->conf->timeout.idle * 1000);
 	return true;
 }
 
@@ -434,18 +449,27 @@ static void discard_kernel(struct conn *conn)
 		endpoint_await_readable(conn->worker, &conn->front);
 }
 
-static void closing_update(struct conn *conn)
+/* Our ends are done: the client has a moment for its own. */
+static void linger(struct conn *conn)
 {
-	if (conn->back.fd >= 0)
-		endpoint_flush(conn->worker, &conn->back);
-	if (!conn_finish_front(conn))
-		return;
-	if (!conn->front.eof && conn_is_rx_kernel(conn) && !conn->front.readable.active)
+	if (!conn->lingering) {
+		conn->lingering = true;
+		conn_set_timer(conn, LINGER_MS);
+	}
+	if (conn_is_rx_kernel(conn) && !conn->front.eof && !conn->front.readable.active)
 		discard_kernel(conn);
 	if (conn->front.eof)
 		conn_event(conn, CONN_EVENT_ENDED);
 	else if (!conn_is_rx_kernel(conn))
 		endpoint_receive(conn->worker, &conn->front, true);
+}
+
+static void closing_update(struct conn *conn)
+{
+	/* What the client ended in order reaches the backend whole. */
+	bool back_done = !conn->client_ended || relay_finish_back(conn);
+	if (conn->state == CONN_CLOSING && conn_finish_front(conn) && back_done)
+		linger(conn);
 }
 
 static void connect_update(struct conn *conn)

@@ -73,9 +73,12 @@ struct conn {
 	bool answered;                /* something has been sent to the client */
 	bool secured;                 /* the handshake is complete */
 	bool opened;                  /* the service has been asked to get ready */
-	bool client_ended;            /* its close_notify came before the service was ready */
+	bool client_ended;            /* its close_notify has come */
 	bool up_paused;               /* the service takes no client data for now */
 	bool notify;                  /* the client gets a close_notify at the end */
+	bool cut;                     /* the stream ends short: it gets none */
+	bool lingering;               /* both our ends are done, the client's is not */
+	bool cause_is_orderly;        /* may be replaced by a graver one */
 	bool settled;                 /* K2: its socket was writable after the last data */
 
 	struct endpoint front, back;
@@ -91,6 +94,7 @@ struct conn {
 	unsigned requests;
 	const char *cause; /* static, or the session's; the first one stays */
 	int cause_errno;
+	int back_errno;           /* why the backend takes no more, when back.failed */
 	enum conn_state ended_in; /* the state in which the cause arose */
 };
 
@@ -99,8 +103,13 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 
 /* Applies the state table. */
 void conn_event(struct conn *conn, enum conn_event event);
-/* As above with a reason for the log (static text, errno or 0); the first one stays. */
+/*
+ * As above with a reason for the log (static text, errno or 0): the first one
+ * stays, but for an orderly end that a failure follows.
+ */
 void conn_end(struct conn *conn, enum conn_event event, const char *cause, int error);
+/* Ends with what is queued, but without close_notify: the stream is not complete. */
+void conn_cut(struct conn *conn, const char *cause, int error);
 /* The session failed: its alert is queued already, its text is the cause. */
 void conn_session_failed(struct conn *conn);
 
@@ -110,6 +119,8 @@ void conn_write(struct conn *conn, struct buf *buf);
 void conn_deliver(struct conn *conn, struct buf *buf);
 /* The client has sent close_notify. */
 void conn_client_end(struct conn *conn);
+/* The backend has ended its stream in order. */
+void conn_backend_end(struct conn *conn);
 
 /* Arms, pumps and ends whatever the state asks for; every handler ends with it. */
 void conn_update(struct conn *conn);
@@ -142,6 +153,8 @@ void relay_update(struct conn *conn);
 void relay_await_client(struct conn *conn);
 /* Ciphertext from the client, for user-space engines; owned from here on. */
 void relay_open(struct conn *conn, struct buf *buf);
+/* A full buffer came from the client: more of it is moved in bulk. */
+void relay_bulk_upload(struct conn *conn);
 /* Queues the control records that a session call left in `reply`. */
 void relay_reply(struct conn *conn, const struct ktls_output *reply);
 /*
@@ -150,8 +163,17 @@ void relay_reply(struct conn *conn, const struct ktls_output *reply);
  * queue is empty. False when the connection has ended over it.
  */
 bool relay_send(struct conn *conn, const uint8_t *data, size_t len);
-/* The client's socket has room, and everything before is on its way. */
-bool relay_is_drained(const struct conn *conn);
+/* Hands on what is left for the client; true when all of it is on its way. */
+bool relay_hand_over(struct conn *conn);
+/* The same towards the backend, then ends that stream; true when done or impossible. */
+bool relay_finish_back(struct conn *conn);
+/* Forgets what is left for the client in pipe and, kernel tx, queue. */
+void relay_drop(struct conn *conn);
+/*
+ * Tells the session of bytes that a kernel direction moved without it; false when
+ * the connection has ended over it.
+ */
+bool relay_account(struct conn *conn, enum ktls_direction direction, size_t bytes);
 void relay_done(struct conn *conn);
 
 extern const struct service tunnel_service;

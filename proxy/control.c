@@ -14,14 +14,14 @@
 #define SOCKET_NAME "control.sock"
 /* A client that does not speak may not hold up the supervisor. */
 #define CLIENT_SECONDS 2
-#define REPLY_MAX (1024 * 1024)
+#define REPLY_MAX      (1024 * 1024)
 
 static int make_address(const char *run_directory, struct sockaddr_un *address)
 {
 	memset(address, 0, sizeof *address);
 	address->sun_family = AF_UNIX;
-	int n = snprintf(address->sun_path, sizeof address->sun_path, "%s/" SOCKET_NAME,
-		run_directory);
+	int n = snprintf(
+		address->sun_path, sizeof address->sun_path, "%s/" SOCKET_NAME, run_directory);
 	return n > 0 && (size_t)n < sizeof address->sun_path ? 0 : -ENAMETOOLONG;
 }
 
@@ -144,6 +144,8 @@ void control_reply(int client, int status, const char *text)
 			text += sent;
 			len -= (size_t)sent;
 		}
+	/* Workers forked meanwhile have the descriptor as well: close() alone ends nothing. */
+	shutdown(client, SHUT_RDWR);
 	close(client);
 }
 
@@ -162,8 +164,8 @@ static char *read_all(int fd)
 	return text;
 }
 
-int control_call(const char *run_directory, const char *request, char **text, char *error,
-	size_t error_size)
+int control_call(
+	const char *run_directory, const char *request, char **text, char *error, size_t error_size)
 {
 	int fd = connect_to(run_directory);
 	if (fd < 0) {

@@ -15,9 +15,12 @@ void endpoint_init(struct endpoint *endpoint)
 
 void endpoint_flush(struct worker *worker, struct endpoint *endpoint)
 {
-	const struct buf *head = endpoint->queue.head;
 	if (endpoint->queue.bytes == 0 || endpoint->send.active || endpoint->failed)
 		return;
+	/* Room that was asked for and not used. */
+	while (buf_len(endpoint->queue.head) == 0)
+		buf_free(&worker->bufs, buf_queue_pop(&endpoint->queue));
+	const struct buf *head = endpoint->queue.head;
 	ring_send(worker->ring, &endpoint->send, endpoint->fd, head->data + head->start,
 		buf_len(head));
 }

@@ -89,7 +89,7 @@ static void reply_send(struct conn *conn, struct files *files, const struct stat
 	bool complete = take_small_file(files, buf);
 	conn_write(conn, buf);
 	if (!complete)
-		conn_end(conn, CONN_EVENT_ABORT, "file shorter than announced", 0);
+		conn_cut(conn, "file shorter than announced", 0);
 }
 
 static void reply_start(struct conn *conn, struct files *files, const struct static_reply *reply)
@@ -160,7 +160,7 @@ static void reply_finished(struct conn *conn, struct files *files)
 	if (files->fd >= 0)
 		close(files->fd);
 	files->fd = -1;
-	if (files->close) {
+	if (files->close || conn->worker->stopping) {
 		conn_end(conn, CONN_EVENT_FINISH, "closed after the reply", 0);
 		return;
 	}
@@ -178,19 +178,17 @@ static bool file_splice(struct conn *conn, struct files *files)
 	conn->settled = false;
 	ssize_t n = sendfile(conn->front.fd, files->fd, &files->offset, want);
 	if (n > 0) {
-		uint8_t space[KTLS_REPLY_ROOM];
-		struct ktls_output reply = {space, 0, sizeof space};
 		files->length -= (uint64_t)n;
 		conn->down.bytes += (uint64_t)n;
-		if (ktls_account(conn->session, KTLS_TX, (size_t)n, &reply) == KTLS_FAILED)
-			conn_session_failed(conn);
-		return conn->state < CONN_CLOSING;
+		return relay_account(conn, KTLS_TX, (size_t)n);
 	}
+	if (n < 0 && errno == EINTR)
+		return true;
 	if (n == 0)
-		conn_end(conn, CONN_EVENT_ABORT, "file shorter than announced", 0);
+		conn_cut(conn, "file shorter than announced", 0);
 	else if (errno == EAGAIN)
 		endpoint_await_writable(conn->worker, &conn->front);
-	else if (errno != EINTR)
+	else
 		conn_end(conn, CONN_EVENT_ABORT, "client reset", errno);
 	return false;
 }
@@ -200,7 +198,7 @@ static bool file_copy(struct conn *conn, struct files *files)
 	size_t want = files->length < CHUNK ? (size_t)files->length : CHUNK;
 	ssize_t n = pread(files->fd, conn->worker->scratch_in, want, files->offset);
 	if (n <= 0) {
-		conn_end(conn, CONN_EVENT_ABORT, "file shorter than announced", n < 0 ? errno : 0);
+		conn_cut(conn, "file shorter than announced", n < 0 ? errno : 0);
 		return false;
 	}
 	files->offset += n;

@@ -83,7 +83,8 @@ static void explain(int error, const char *address, uint16_t port, char *out, si
 		snprintf(out, size, "Port %u in use by another process (%s)", port, address);
 	else if (error == -EACCES)
 		snprintf(out, size,
-			"port %u: permission denied; start as root, grant CAP_NET_BIND_SERVICE, or use "
+			"port %u: permission denied; start as root, grant CAP_NET_BIND_SERVICE, or "
+			"use "
 			"a port from 1024 on",
 			port);
 	else
@@ -142,8 +143,14 @@ void listener_unref(struct listener *listener)
 	free(listener);
 }
 
-bool listener_matches(
-	const struct listener *listener, const char *server_name, const char *address, uint16_t port)
+void listener_shutdown(const struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++)
+		shutdown(listener->fds[i], SHUT_RDWR);
+}
+
+bool listener_matches(const struct listener *listener, const char *server_name, const char *address,
+	uint16_t port)
 {
 	union conn_address wanted;
 	socklen_t len = parse_address(address, port, &wanted);

@@ -4,7 +4,7 @@
 #define WORTH_TRYING 8
 /* … and fewer in a paced turn end it. */
 #define WORTH_KEEPING 16
-#define RETRY_NS 200000000
+#define RETRY_NS      200000000
 
 void pace_decide(struct pace *pace, int64_t now)
 {

@@ -9,8 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-bool account_find(
-	const struct conf *conf, struct account *account, char *error, size_t error_size)
+bool account_find(const struct conf *conf, struct account *account, char *error, size_t error_size)
 {
 	account->change = geteuid() == 0;
 	if (!account->change)
@@ -18,7 +17,8 @@ bool account_find(
 	const struct passwd *user = getpwnam(conf->user);
 	if (!user) {
 		snprintf(error, error_size,
-			"user \"%s\" does not exist; create it (useradd --system --no-create-home %s) or set "
+			"user \"%s\" does not exist; create it (useradd --system --no-create-home "
+			"%s) or set "
 			"user = \"...\"; to an existing account",
 			conf->user, conf->user);
 		return false;
@@ -26,7 +26,8 @@ bool account_find(
 	const struct group *group = getgrnam(conf->group);
 	if (!group) {
 		snprintf(error, error_size,
-			"group \"%s\" does not exist; create it (groupadd --system %s) or set group = "
+			"group \"%s\" does not exist; create it (groupadd --system %s) or set "
+			"group = "
 			"\"...\"; to an existing one",
 			conf->group, conf->group);
 		return false;
@@ -43,17 +44,19 @@ void privileges_no_dumps(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
-int privileges_drop(const struct account *account)
+int privileges_drop(const struct account *account, pid_t parent)
 {
-	if (account->change &&
-		(setgroups(0, NULL) < 0 || setresgid(account->gid, account->gid, account->gid) < 0 ||
-			setresuid(account->uid, account->uid, account->uid) < 0))
+	if (account->change && (setgroups(0, NULL) < 0 ||
+				       setresgid(account->gid, account->gid, account->gid) < 0 ||
+				       setresuid(account->uid, account->uid, account->uid) < 0))
 		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	privileges_no_dumps();
 	/* Changing accounts clears it, so it comes last: no worker without a supervisor. */
-	return prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 ? -errno : 0;
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
 }
 
 unsigned long descriptors_limit(void)

@@ -17,11 +17,13 @@ struct account {
  * The account that workers run under. Needed and read only when we are root;
  * false with a sentence in `error` that says how to create or name one.
  */
-bool account_find(
-	const struct conf *conf, struct account *account, char *error, size_t error_size);
+bool account_find(const struct conf *conf, struct account *account, char *error, size_t error_size);
 
-/* Becomes that account for good, without core dumps or new privileges. 0 or -errno. */
-int privileges_drop(const struct account *account);
+/*
+ * Becomes that account for good, without core dumps or new privileges, and ends
+ * with `parent`. 0 or -errno (ESRCH: the parent has gone already).
+ */
+int privileges_drop(const struct account *account, pid_t parent);
 
 /* No core dumps, no ptrace by others: the process holds keys. */
 void privileges_no_dumps(void);

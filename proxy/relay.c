@@ -6,6 +6,7 @@
  * share them.
  */
 #include "proxy/conn.h"
+#include "proxy/container.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -41,9 +42,6 @@ static void on_back_receive(struct ring_op *op, const struct ring_result *result
 static void on_back_send(struct ring_op *op, const struct ring_result *result);
 static void on_back_readable(struct ring_op *op, const struct ring_result *result);
 static void on_back_writable(struct ring_op *op, const struct ring_result *result);
-
-#define conn_of(member, pointer)                                                                   \
-	((struct conn *)(void *)((char *)(pointer)-offsetof(struct conn, member)))
 
 void relay_init(struct conn *conn)
 {
@@ -95,27 +93,42 @@ void conn_deliver(struct conn *conn, struct buf *buf)
 		buf_free(&conn->worker->bufs, buf);
 }
 
+static bool takes_records(const struct conn *conn)
+{
+	/* RFC 8446 6.1: what follows a close_notify is ignored. */
+	return !conn->client_ended &&
+	       (conn->state == CONN_OFFLOAD || conn->state == CONN_CONNECT || is_up_open(conn));
+}
+
+/* The client's TCP end, or an error of its socket. */
+static void client_stopped(struct conn *conn, int error)
+{
+	conn->front.eof = true;
+	if (error)
+		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
+	else if (!conn->client_ended)
+		conn_end(
+			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
+}
+
 /* What a receiving session call said, apart from the data. True: go on. */
 static bool received(struct conn *conn, enum ktls_status status)
 {
 	switch (status) {
 	case KTLS_DONE:
 	case KTLS_WANT_WRITE:
-		return conn->state < CONN_CLOSING;
+		return takes_records(conn);
 	case KTLS_WANT_READ:
-		return false;
+		break;
 	case KTLS_CLOSED:
 		conn_client_end(conn);
-		return false;
+		break;
 	case KTLS_TRUNCATED:
-		conn->front.eof = true;
-		if (conn->state != CONN_DOWN_ONLY && conn->state != CONN_CLOSING)
-			conn_end(conn, CONN_EVENT_ABORT,
-				"truncated: client closed without close_notify", 0);
-		return false;
+		client_stopped(conn, 0);
+		break;
 	case KTLS_FAILED:
 		conn_session_failed(conn);
-		return false;
+		break;
 	}
 	return false;
 }
@@ -162,11 +175,6 @@ static void fill(struct buf *to, struct buf *from)
 	from->start += (uint32_t)n;
 }
 
-static bool takes_records(const struct conn *conn)
-{
-	return conn->state == CONN_OFFLOAD || conn->state == CONN_CONNECT || is_up_open(conn);
-}
-
 void relay_open(struct conn *conn, struct buf *buf)
 {
 	struct buf_pool *pool = &conn->worker->bufs;
@@ -190,7 +198,7 @@ void relay_open(struct conn *conn, struct buf *buf)
 
 /* ---- service to client --------------------------------------------------- */
 
-static void account(struct conn *conn, enum ktls_direction direction, size_t bytes)
+bool relay_account(struct conn *conn, enum ktls_direction direction, size_t bytes)
 {
 	uint8_t space[KTLS_REPLY_ROOM];
 	struct ktls_output reply = {space, 0, sizeof space};
@@ -198,6 +206,7 @@ static void account(struct conn *conn, enum ktls_direction direction, size_t byt
 	relay_reply(conn, &reply);
 	if (status == KTLS_FAILED)
 		conn_session_failed(conn);
+	return conn->state < CONN_CLOSING;
 }
 
 static bool seal_into_queue(struct conn *conn, struct ktls_input *in)
@@ -223,8 +232,8 @@ void conn_write(struct conn *conn, struct buf *buf)
 	conn->down.bytes += buf_len(buf);
 	if (conn_is_tx_kernel(conn)) {
 		size_t len = buf_len(buf);
-		buf_queue_push(&conn->front.queue, buf);
-		account(conn, KTLS_TX, len);
+		buf_queue_join(&conn->front.queue, &conn->worker->bufs, buf);
+		relay_account(conn, KTLS_TX, len);
 		return;
 	}
 	struct ktls_input in = {buf->data + buf->start, buf_len(buf)};
@@ -235,17 +244,42 @@ void conn_write(struct conn *conn, struct buf *buf)
 }
 
 /*
+ * The backend takes no more. What it has answered before may still be read: many
+ * a server refuses an upload and closes. Its end then does not count as one in
+ * order.
+ */
+static void backend_broken(struct conn *conn, int error)
+{
+	conn->back.failed = true;
+	conn->back_errno = error;
+	conn->up.mode = RELAY_MESSAGE;
+	buf_queue_clear(&conn->back.queue, &conn->worker->bufs);
+	pipe_return(&conn->worker->pipes, conn->up.pipe);
+	conn->up.pipe = NULL;
+	if (conn->back.eof)
+		conn_end(conn, CONN_EVENT_FINISH, "backend reset", error);
+}
+
+static void sink_broken(struct conn *conn, const struct endpoint *sink, int error)
+{
+	if (sink == &conn->back)
+		backend_broken(conn, error);
+	else
+		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
+}
+
+/*
  * Sends what it can at once; the rest is queued, and the ring sends it when the
  * socket has room. STEP_FULL then.
  */
 static enum step send_now(
 	struct conn *conn, struct endpoint *endpoint, const uint8_t *data, size_t len)
 {
+	if (endpoint->failed)
+		return STEP_MOVED;
 	ssize_t n = send(endpoint->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		endpoint->failed = true;
-		conn_end(conn, CONN_EVENT_ABORT,
-			endpoint == &conn->front ? "client reset" : "backend reset", errno);
+		sink_broken(conn, endpoint, errno);
 		return STEP_ENDED;
 	}
 	size_t sent = n > 0 ? (size_t)n : 0;
@@ -269,9 +303,7 @@ static enum step send_to_client(struct conn *conn, const uint8_t *data, size_t l
 	conn->down.bytes += len;
 	if (conn_is_tx_kernel(conn)) {
 		enum step step = send_now(conn, &conn->front, data, len);
-		if (step != STEP_ENDED)
-			account(conn, KTLS_TX, len);
-		return step;
+		return step == STEP_ENDED || relay_account(conn, KTLS_TX, len) ? step : STEP_ENDED;
 	}
 	if (ktls_seal(conn->session, &in, &out) != KTLS_DONE) {
 		conn_end(conn, CONN_EVENT_ABORT, "sealing failed", 0);
@@ -283,12 +315,6 @@ static enum step send_to_client(struct conn *conn, const uint8_t *data, size_t l
 bool relay_send(struct conn *conn, const uint8_t *data, size_t len)
 {
 	return send_to_client(conn, data, len) != STEP_ENDED;
-}
-
-bool relay_is_drained(const struct conn *conn)
-{
-	return conn->front.queue.bytes == 0 && !conn->front.send.active &&
-	       !(conn->down.pipe && conn->down.pipe->bytes);
 }
 
 /* ---- bulk: splice ----------------------------------------------------------- */
@@ -321,14 +347,56 @@ static enum step splice_out(struct conn *conn, struct relay *relay, struct endpo
 			return STEP_FULL;
 		}
 		if (n <= 0) {
-			sink->failed = true;
-			conn_end(conn, CONN_EVENT_ABORT,
-				sink == &conn->front ? "client reset" : "backend reset", errno);
+			sink_broken(conn, sink, errno);
 			return STEP_ENDED;
 		}
 		relay->pipe->bytes -= (size_t)n;
 	}
 	return STEP_MOVED;
+}
+
+bool relay_hand_over(struct conn *conn)
+{
+	struct endpoint *front = &conn->front;
+	if (front->writable.active)
+		return false;
+	endpoint_flush(conn->worker, front);
+	if (front->queue.bytes > 0 || front->send.active)
+		return false;
+	if (splice_out(conn, &conn->down, front) != STEP_MOVED)
+		return false;
+	if (!ktls_is_pending(conn->session))
+		return true;
+	endpoint_await_writable(conn->worker, front);
+	return false;
+}
+
+bool relay_finish_back(struct conn *conn)
+{
+	struct endpoint *back = &conn->back;
+	if (back->fd < 0 || back->shut || back->failed)
+		return true;
+	if (back->writable.active)
+		return false;
+	endpoint_flush(conn->worker, back);
+	if (back->queue.bytes > 0 || back->send.active ||
+		splice_out(conn, &conn->up, back) != STEP_MOVED)
+		return back->failed;
+	pipe_put(conn, &conn->up);
+	shutdown(back->fd, SHUT_WR);
+	back->shut = true;
+	return true;
+}
+
+void relay_drop(struct conn *conn)
+{
+	/* In user space the alert is queued behind sealed data, and that is in order. */
+	if (!conn_is_tx_kernel(conn))
+		return;
+	if (!conn->front.send.active)
+		buf_queue_clear(&conn->front.queue, &conn->worker->bufs);
+	pipe_return(&conn->worker->pipes, conn->down.pipe);
+	conn->down.pipe = NULL;
 }
 
 /* K1: only ever into an empty pipe with all its slots. */
@@ -349,25 +417,16 @@ static ssize_t splice_in(struct relay *relay, const struct endpoint *source)
 
 /* ---- bulk: backend to client -------------------------------------------------- */
 
-static void backend_end(struct conn *conn)
-{
-	conn->back.eof = true;
-	if (!conn->cause) {
-		conn->cause = "backend closed";
-		conn->ended_in = conn->state;
-	}
-	conn_event(conn, CONN_EVENT_BACKEND_END);
-}
-
 /* The end or an error of a receive from the backend. */
 static enum step backend_stopped(struct conn *conn, int error)
 {
 	if (error == EAGAIN || error == EINTR)
 		return STEP_DRY;
-	if (error)
-		conn_end(conn, CONN_EVENT_ABORT, "backend reset", error);
+	conn->back.eof = true;
+	if (error || conn->back.failed)
+		conn_cut(conn, "backend reset", error ? error : conn->back_errno);
 	else
-		backend_end(conn);
+		conn_backend_end(conn);
 	return STEP_ENDED;
 }
 
@@ -392,8 +451,8 @@ static enum step down_splice(struct conn *conn)
 	ssize_t n = splice_in(down, &conn->back);
 	if (n <= 0)
 		return backend_stopped(conn, (int)-n);
-	account(conn, KTLS_TX, (size_t)n);
-	return conn->state >= CONN_CLOSING ? STEP_ENDED : splice_out(conn, down, &conn->front);
+	return relay_account(conn, KTLS_TX, (size_t)n) ? splice_out(conn, down, &conn->front)
+						       : STEP_ENDED;
 }
 
 static enum step down_step(struct conn *conn)
@@ -405,23 +464,24 @@ static enum step down_step(struct conn *conn)
 
 /* ---- bulk: client to backend ---------------------------------------------------- */
 
-/* Before the bytes just received come those of a record that was not whole. */
-static size_t take_partial(struct conn *conn, uint8_t *data)
+/*
+ * Before the bytes just received come those of a record that was not whole, and
+ * behind them may come the beginning of the next.
+ */
+static void take_partial(struct conn *conn, uint8_t *data)
 {
 	struct buf *partial = conn->partial;
-	if (!partial)
-		return 0;
-	size_t len = buf_len(partial);
-	memcpy(data, partial->data + partial->start, len);
+	if (partial)
+		memcpy(data, partial->data + partial->start, buf_len(partial));
 	buf_free(&conn->worker->bufs, partial);
 	conn->partial = NULL;
-	return len;
 }
 
 static bool keep_partial(struct conn *conn, const struct ktls_input *in)
 {
 	if (in->len == 0)
 		return true;
+	assert(in->len < KTLS_RECORD_MAX); /* less than a whole record */
 	conn->partial = buf_new(&conn->worker->bufs);
 	if (!conn->partial) {
 		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
@@ -432,45 +492,58 @@ static bool keep_partial(struct conn *conn, const struct ktls_input *in)
 	return true;
 }
 
-/* What the client's socket said instead of data. */
-static enum step client_stopped(struct conn *conn, int error)
-{
-	if (error == EAGAIN || error == EINTR)
-		return STEP_DRY;
-	conn->front.eof = true;
-	conn_end(conn, CONN_EVENT_ABORT,
-		error ? "client reset" : "truncated: client closed without close_notify", error);
-	return STEP_ENDED;
-}
-
-/* Opens four records' worth of bytes and sends the plaintext on. */
-static enum step up_copy(struct conn *conn)
+/* Opens all whole records of `in` and sends their plaintext to the backend. */
+static enum step open_and_send(struct conn *conn, struct ktls_input *in)
 {
 	uint8_t space[8 * KTLS_REPLY_ROOM];
+	enum step step = STEP_MOVED;
+	enum ktls_status status;
+	do {
+		struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
+		struct ktls_output reply = {space, 0, sizeof space};
+		status = ktls_open(conn->session, in, &out, &reply);
+		relay_reply(conn, &reply);
+		conn->up.bytes += out.len;
+		/* Behind bytes that are queued already these have to queue up, too. */
+		if (out.len > 0 && step == STEP_FULL && !conn->back.failed &&
+			buf_queue_append(
+				&conn->back.queue, &conn->worker->bufs, out.data, out.len) < 0)
+			conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+		else if (out.len > 0 && step == STEP_MOVED)
+			step = send_now(conn, &conn->back, out.data, out.len);
+	} while (received(conn, status));
+	return is_up_open(conn) ? step : STEP_ENDED;
+}
+
+/* Four records' worth of bytes. */
+static enum step up_copy(struct conn *conn)
+{
 	uint8_t *data = conn->worker->scratch_in;
 	size_t before = conn->partial ? buf_len(conn->partial) : 0;
 	size_t wanted = CHUNK_SEALED > before ? CHUNK_SEALED - before : KTLS_RECORD_MAX;
 	/* Received behind where the partial record goes, which stays put on EAGAIN. */
 	ssize_t n = recv(conn->front.fd, data + before, wanted, MSG_DONTWAIT);
-	if (n <= 0)
-		return client_stopped(conn, n < 0 ? errno : 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return STEP_DRY;
+	if (n <= 0) {
+		client_stopped(conn, n < 0 ? errno : 0);
+		return STEP_ENDED;
+	}
 	take_partial(conn, data);
 	struct ktls_input in = {data, before + (size_t)n};
-	struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
-	struct ktls_output reply = {space, 0, sizeof space};
-	enum ktls_status status = ktls_open(conn->session, &in, &out, &reply);
-	relay_reply(conn, &reply);
-	conn->up.bytes += out.len;
-	enum step step = STEP_MOVED;
-	if (out.len > 0)
-		step = send_now(conn, &conn->back, out.data, out.len);
-	if (step != STEP_ENDED && status != KTLS_WANT_READ)
-		received(conn, status);
-	if (conn->state >= CONN_DOWN_ONLY && conn->state != CONN_UP_ONLY)
-		return STEP_ENDED;
-	if (!keep_partial(conn, &in))
+	enum step step = open_and_send(conn, &in);
+	if (step == STEP_ENDED || !keep_partial(conn, &in))
 		return STEP_ENDED;
 	return step == STEP_MOVED && (size_t)n < wanted ? STEP_DRY : step;
+}
+
+void relay_bulk_upload(struct conn *conn)
+{
+	/* A backend's socket is there to move bytes into by system calls. */
+	if (conn->back.fd < 0 || conn->back.failed || !is_up_open(conn))
+		return;
+	conn->up.mode = RELAY_BULK;
+	conn->front.ready = true;
 }
 
 /* One recvmsg: data for the service, or a control record (K4). */
@@ -493,10 +566,10 @@ static enum step up_receive(struct conn *conn)
 		buf_free(&conn->worker->bufs, buf);
 	if (status == KTLS_WANT_READ)
 		return STEP_DRY;
-	if (!received(conn, status) || !takes_records(conn))
+	if (!received(conn, status))
 		return STEP_ENDED;
 	if (out.len >= KTLS_RECORD_PLAINTEXT)
-		conn->up.mode = RELAY_BULK;
+		relay_bulk_upload(conn);
 	return STEP_MOVED;
 }
 
@@ -512,21 +585,28 @@ static enum step up_splice(struct conn *conn)
 	/* EINVAL: a control record is next (K4). 0: an empty record or the end. */
 	if (n <= 0)
 		return up_receive(conn);
-	account(conn, KTLS_RX, (size_t)n);
-	return conn->state >= CONN_CLOSING ? STEP_ENDED : splice_out(conn, up, &conn->back);
+	return relay_account(conn, KTLS_RX, (size_t)n) ? splice_out(conn, up, &conn->back)
+						       : STEP_ENDED;
 }
 
-static bool can_splice_up(struct conn *conn)
+static bool has_room(const struct conn *conn, const struct endpoint *sink)
 {
-	return conn->up.mode == RELAY_BULK && conn->back.fd >= 0 && conn->back.queue.bytes == 0 &&
-	       pipe_get(conn, &conn->up);
+	/* Replies to control records pile up in front of a client that does not read. */
+	return sink->queue.bytes < QUEUE_MAX && conn->front.queue.bytes < 2 * QUEUE_MAX;
 }
 
 static enum step up_step(struct conn *conn)
 {
+	if (conn->up_paused || !has_room(conn, &conn->back))
+		return STEP_FULL;
 	if (!conn_is_rx_kernel(conn))
 		return up_copy(conn);
-	return can_splice_up(conn) ? up_splice(conn) : up_receive(conn);
+	if (conn->up.mode == RELAY_MESSAGE || conn->back.failed)
+		return up_receive(conn);
+	/* The bytes of messages before go first. */
+	if (conn->back.queue.bytes > 0 || conn->back.send.active)
+		return STEP_FULL;
+	return pipe_get(conn, &conn->up) ? up_splice(conn) : up_receive(conn);
 }
 
 /* ---- both directions ---------------------------------------------------------------- */
@@ -597,12 +677,6 @@ void relay_await_client(struct conn *conn)
 		endpoint_await_readable(conn->worker, front);
 }
 
-static bool has_room(const struct conn *conn, const struct endpoint *sink)
-{
-	/* Replies to control records pile up in front of a client that does not read. */
-	return sink->queue.bytes < QUEUE_MAX && conn->front.queue.bytes < 2 * QUEUE_MAX;
-}
-
 static void update_up(struct conn *conn)
 {
 	struct endpoint *front = &conn->front;
@@ -643,29 +717,20 @@ static void update_down(struct conn *conn)
 		endpoint_await_readable(conn->worker, back);
 }
 
-/* The client has ended its stream: so do we towards the backend, once all is sent. */
-static void finish_back(struct conn *conn)
-{
-	struct endpoint *back = &conn->back;
-	if (back->shut || splice_out(conn, &conn->up, back) != STEP_MOVED)
-		return;
-	pipe_put(conn, &conn->up);
-	if (back->queue.bytes > 0 || back->send.active)
-		return;
-	shutdown(back->fd, SHUT_WR);
-	back->shut = true;
-}
-
 void relay_update(struct conn *conn)
 {
+	/* First the service: it may pause or resume what the client sends. */
+	bool was_paused = conn->up_paused;
+	if (is_down_open(conn) && conn->service->drained && is_sink_free(&conn->front))
+		conn->service->drained(conn);
+	if (was_paused && !conn->up_paused)
+		conn_again(conn);
 	if (is_up_open(conn))
 		update_up(conn);
 	if (is_down_open(conn) && conn->back.fd >= 0)
 		update_down(conn);
-	if (conn->state == CONN_DOWN_ONLY && conn->back.fd >= 0)
-		finish_back(conn);
-	if (is_down_open(conn) && conn->service->drained && is_sink_free(&conn->front))
-		conn->service->drained(conn);
+	if (conn->state == CONN_DOWN_ONLY)
+		relay_finish_back(conn);
 	if (conn->state == CONN_UP_ONLY)
 		conn_finish_front(conn);
 	if (conn->state >= CONN_CLOSING) {
@@ -684,7 +749,7 @@ void relay_update(struct conn *conn)
 
 static void on_back_receive(struct ring_op *op, const struct ring_result *result)
 {
-	struct conn *conn = conn_of(back.receive, op);
+	struct conn *conn = container_of(op, struct conn, back.receive);
 	struct buf *buf = result->buf;
 	if (buf && is_down_open(conn)) {
 		conn_touch(conn);
@@ -703,13 +768,12 @@ static void on_back_receive(struct ring_op *op, const struct ring_result *result
 
 static void on_back_send(struct ring_op *op, const struct ring_result *result)
 {
-	struct conn *conn = conn_of(back.send, op);
+	struct conn *conn = container_of(op, struct conn, back.send);
 	if (result->value > 0) {
 		conn_touch(conn);
 		endpoint_sent(conn->worker, &conn->back, (size_t)result->value);
 	} else if (result->value != -ECANCELED) {
-		conn->back.failed = true;
-		conn_end(conn, CONN_EVENT_ABORT, "backend reset", -result->value);
+		backend_broken(conn, -result->value);
 	}
 	conn_update(conn);
 }
@@ -717,7 +781,7 @@ static void on_back_send(struct ring_op *op, const struct ring_result *result)
 static void on_back_readable(struct ring_op *op, const struct ring_result *result)
 {
 	(void)result;
-	struct conn *conn = conn_of(back.readable, op);
+	struct conn *conn = container_of(op, struct conn, back.readable);
 	conn->back.ready = true;
 	conn_update(conn);
 }
@@ -726,5 +790,5 @@ static void on_back_writable(struct ring_op *op, const struct ring_result *resul
 {
 	(void)op;
 	(void)result;
-	conn_update(conn_of(back.writable, op));
+	conn_update(container_of(op, struct conn, back.writable));
 }

@@ -11,18 +11,20 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Buffers that the kernel may fill before we look: a power of two. */
-#define PROVIDED 64
-#define GROUP    0
+#define PROVIDED     256
+#define GROUP        0
+#define SUBMIT_TRIES 1000
 
 struct ring {
 	struct io_uring uring;
 	struct io_uring_buf_ring *provided; /* owned mapping */
 	struct buf *bufs[PROVIDED];         /* owned; what the kernel holds, by buffer id */
 	struct pace pace;
-	unsigned missing;                   /* ids without a buffer: memory had run out */
-	struct buf_pool *pool;              /* borrowed */
+	unsigned missing;      /* ids without a buffer: memory had run out */
+	struct buf_pool *pool; /* borrowed */
 };
 
 static void provide(struct ring *ring, unsigned id, int offset)
@@ -70,7 +72,7 @@ int ring_open(struct ring **out, struct buf_pool *pool, unsigned entries)
 	struct io_uring_params params = {
 		/* Completions run when we ask for them, on the one thread there is. */
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_CQSIZE,
+			 IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
 		.cq_entries = 8 * entries,
 	};
 	int result = io_uring_queue_init_params(entries, &ring->uring, &params);
@@ -100,14 +102,20 @@ void ring_close(struct ring *ring)
 	free(ring);
 }
 
+/*
+ * A full submission queue is submitted. The kernel takes entries from it even when
+ * one of them fails, so that room appears unless the ring itself is broken.
+ */
 static struct io_uring_sqe *get_sqe(struct ring *ring)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-	if (!sqe) {
-		io_uring_submit(&ring->uring);
-		sqe = io_uring_get_sqe(&ring->uring);
-	}
-	assert(sqe);
+	struct io_uring_sqe *sqe;
+	for (int i = 0; !(sqe = io_uring_get_sqe(&ring->uring)); i++)
+		if (io_uring_submit(&ring->uring) < 0 && i == SUBMIT_TRIES) {
+			static const char text[] = "ferrule: io_uring takes no submissions\n";
+			if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+				abort();
+			abort(); /* the supervisor starts another worker */
+		}
 	return sqe;
 }
 

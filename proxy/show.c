@@ -66,8 +66,7 @@ static void sessions_json(FILE *out, const struct server *server, const struct s
 
 static void sessions_text(FILE *out, const struct server *server, const struct stats_server *sum)
 {
-	fprintf(out,
-		"%-16s %10" PRIu64 " %10u %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n",
+	fprintf(out, "%-16s %10" PRIu64 " %10u %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n",
 		server->conf->name, sum->open, server->conf->max_connections, sum->accepted,
 		sum->refused, sum->handshake_failed);
 }

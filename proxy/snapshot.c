@@ -38,8 +38,8 @@ __attribute__((format(printf, 2, 3))) static void add_line(char **text, const ch
 
 /* ---- one server ----------------------------------------------------------------- */
 
-static void fill_trustpoint(const struct conf *conf, const struct conf_trustpoint *from,
-	struct pki_trustpoint *to)
+static void fill_trustpoint(
+	const struct conf *conf, const struct conf_trustpoint *from, struct pki_trustpoint *to)
 {
 	*to = (struct pki_trustpoint){
 		.name = SELFSIGNED_NAME,
@@ -155,8 +155,8 @@ static int look_up(const struct conf_backend *conf, struct backend *backend)
 	return backend->count ? 0 : EAI_NONAME;
 }
 
-static bool open_backend(const struct snapshot *snapshot, struct server *server,
-	struct snapshot_errors *errors)
+static bool open_backend(
+	const struct snapshot *snapshot, struct server *server, struct snapshot_errors *errors)
 {
 	const struct conf_server *conf = server->conf;
 	const char *why = NULL;
@@ -194,7 +194,8 @@ static bool build_server(const struct snapshot *snapshot, struct server *server,
 		add_line(&errors->text,
 			"%s:%d: server \"%s\": this instance has seen %d different server names; "
 			"restart it",
-			snapshot->conf->path, server->conf->line, server->conf->name, STATS_SERVERS);
+			snapshot->conf->path, server->conf->line, server->conf->name,
+			STATS_SERVERS);
 		return false;
 	}
 	server->slot = (unsigned)slot;
@@ -202,6 +203,21 @@ static bool build_server(const struct snapshot *snapshot, struct server *server,
 	if (!load_identity(snapshot, server, context, errors))
 		return false;
 	return build_tls(snapshot, server, context, errors) && built;
+}
+
+static unsigned worker_count(const struct conf *conf)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned wanted = conf->workers ? conf->workers : cores > 0 ? (unsigned)cores : 1;
+	return wanted < STATS_ROWS / 4 ? wanted : STATS_ROWS / 4;
+}
+
+unsigned snapshot_sockets(const struct conf *conf)
+{
+	/* At least one per core, so that a reload may start that many workers. */
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned workers = worker_count(conf);
+	return cores > (long)workers ? (unsigned)cores : workers;
 }
 
 /* ---- listeners -------------------------------------------------------------------- */
@@ -219,8 +235,7 @@ static bool listen_server(struct snapshot *snapshot, const struct server *server
 	const struct snapshot_context *context, struct snapshot_errors *errors)
 {
 	const struct conf_server *conf = server->conf;
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned sockets = snapshot->workers > cores ? snapshot->workers : (unsigned)cores;
+	unsigned sockets = snapshot_sockets(snapshot->conf);
 	bool complete = true;
 	for (size_t i = 0; conf->secure_server && i < conf->secure_address.count; i++) {
 		const char *address = conf->secure_address.items[i];
@@ -251,21 +266,15 @@ static bool listen_all(struct snapshot *snapshot, const struct snapshot_context 
 	snapshot->listeners = calloc(most ? most : 1, sizeof *snapshot->listeners);
 	bool complete = snapshot->listeners != NULL;
 	for (size_t i = 0; snapshot->listeners && i < snapshot->server_count; i++)
-		complete = listen_server(snapshot, &snapshot->servers[i], context, errors) && complete;
+		complete =
+			listen_server(snapshot, &snapshot->servers[i], context, errors) && complete;
 	return complete;
 }
 
 /* ---- the whole ---------------------------------------------------------------------- */
 
-static unsigned worker_count(const struct conf *conf)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned wanted = conf->workers ? conf->workers : cores > 0 ? (unsigned)cores : 1;
-	return wanted < STATS_ROWS / 4 ? wanted : STATS_ROWS / 4;
-}
-
-struct snapshot *snapshot_new(struct conf *conf, const struct snapshot_context *context,
-	struct snapshot_errors *errors)
+struct snapshot *snapshot_new(
+	struct conf *conf, const struct snapshot_context *context, struct snapshot_errors *errors)
 {
 	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
 	bool complete = false;
@@ -286,7 +295,8 @@ struct snapshot *snapshot_new(struct conf *conf, const struct snapshot_context *
 	}
 	complete = true;
 	for (size_t i = 0; i < conf->server_count; i++)
-		complete = build_server(snapshot, &snapshot->servers[i], context, errors) && complete;
+		complete =
+			build_server(snapshot, &snapshot->servers[i], context, errors) && complete;
 	if (!context->check)
 		complete = complete && listen_all(snapshot, context, errors);
 out:

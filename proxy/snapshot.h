@@ -37,7 +37,7 @@ struct snapshot {
 /* What a snapshot needs from whoever runs it. */
 struct snapshot_context {
 	const struct ktls_capabilities *capabilities;
-	struct ktls_tickets *tickets; /* NULL: only a check */
+	struct ktls_tickets *tickets;    /* NULL: only a check */
 	const struct snapshot *previous; /* whose sockets are taken over; may be NULL */
 	/* The slot in the counters for a server's name, or -1 when there is none left. */
 	int (*slot)(void *arg, const char *name);
@@ -55,9 +55,12 @@ struct snapshot_errors {
  * Takes `conf` over in any case. NULL with errors->text when something failed;
  * errors->warnings may be set in both cases. The caller frees both.
  */
-struct snapshot *snapshot_new(struct conf *conf, const struct snapshot_context *context,
-	struct snapshot_errors *errors);
+struct snapshot *snapshot_new(
+	struct conf *conf, const struct snapshot_context *context, struct snapshot_errors *errors);
 void snapshot_free(struct snapshot *snapshot);
+
+/* How many sockets each address of a configuration gets. */
+unsigned snapshot_sockets(const struct conf *conf);
 
 /* Have files changed under an identity, or has it expired? */
 bool snapshot_is_stale(const struct snapshot *snapshot);

@@ -1,6 +1,7 @@
 #include "proxy/supervisor.h"
 
 #include "proxy/control.h"
+#include "proxy/listener.h"
 #include "proxy/notify.h"
 #include "proxy/privileges.h"
 #include "proxy/show.h"
@@ -25,6 +26,8 @@
 #define WORKER_START_MS 10000
 /* A worker that dies at once is not started again at once. */
 #define RESPAWN_MS 1000
+/* Changed certificates that cannot be loaded are tried again, ever less often. */
+#define STALE_PAUSE_MAX_MS 60000
 /* Descriptors of a worker that belong to no connection, and those of its pipes. */
 #define DESCRIPTORS_FIXED 64
 #define DESCRIPTORS_PIPES 512
@@ -55,7 +58,9 @@ struct supervisor {
 	bool row_used[STATS_ROWS];
 	struct generation *generations; /* the current one first */
 	int signal_fd, control_fd;
+	pid_t pid;
 	bool stopping;
+	int64_t stale_at, stale_pause; /* ms: when to look at changed files again */
 };
 
 static int64_t clock_ms(void)
@@ -98,38 +103,41 @@ static char *join_errors(const struct conf_errors *errors)
  */
 static char *descriptors_missing(const struct conf *conf)
 {
-	unsigned long limit = descriptors_limit(), need = DESCRIPTORS_FIXED + DESCRIPTORS_PIPES;
+	unsigned long limit = descriptors_limit(), fixed = DESCRIPTORS_FIXED + DESCRIPTORS_PIPES;
 	char *text = NULL;
+	for (size_t i = 0; i < conf->server_count; i++)
+		fixed += conf->servers[i].secure_address.count * snapshot_sockets(conf);
+	unsigned long need = fixed;
 	for (size_t i = 0; i < conf->server_count; i++)
 		need += 2UL * conf->servers[i].max_connections;
 	if (need > limit &&
 		asprintf(&text,
-			"%s:%d: max_connections needs %lu descriptors (two for each connection, %d "
+			"%s:%d: max_connections needs %lu descriptors (two for each connection, "
+			"%lu "
 			"besides), but the limit is %lu; lower max_connections or raise the limit "
 			"(ulimit -Hn, LimitNOFILE=)",
-			conf->path, conf->servers[0].line, need,
-			DESCRIPTORS_FIXED + DESCRIPTORS_PIPES, limit) < 0)
+			conf->path, conf->servers[0].line, need, fixed, limit) < 0)
 		text = NULL;
 	return text;
 }
 
-/* Loads, checks and builds; NULL with a text for the caller to free in *why. */
-static struct snapshot *build(struct supervisor *supervisor, const char *path, bool check, char **why)
+static struct conf *load(const char *path, char **why)
 {
-	struct conf_errors conf_errors = {0};
+	struct conf_errors errors = {0};
+	struct conf *conf = conf_load(path, &errors);
+	*why = conf ? descriptors_missing(conf) : join_errors(&errors);
+	conf_errors_clear(&errors);
+	if (conf && !*why)
+		return conf;
+	conf_free(conf);
+	return NULL;
+}
+
+/* Takes conf over; NULL with a text for the caller to free in *why. */
+static struct snapshot *build(
+	struct supervisor *supervisor, struct conf *conf, bool check, char **why)
+{
 	struct snapshot_errors errors = {0};
-	struct conf *conf = conf_load(path, &conf_errors);
-	*why = conf ? descriptors_missing(conf) : join_errors(&conf_errors);
-	conf_errors_clear(&conf_errors);
-	char error[512];
-	if (conf && !*why && !check &&
-		ticket_keys_start(&supervisor->ticket_keys, conf, clock_ms(), error,
-			sizeof error) < 0)
-		*why = strdup(error);
-	if (!conf || *why) {
-		conf_free(conf);
-		return NULL;
-	}
 	struct snapshot_context context = {
 		.capabilities = &supervisor->capabilities,
 		.tickets = check ? NULL : &supervisor->stats->tickets,
@@ -138,6 +146,8 @@ static struct snapshot *build(struct supervisor *supervisor, const char *path, b
 		.slot_arg = supervisor,
 		.check = check,
 	};
+	if (!check)
+		supervisor->stats->tickets.lifetime = conf->tickets.lifetime;
 	struct snapshot *snapshot = snapshot_new(conf, &context, &errors);
 	if (errors.warnings)
 		fprintf(stderr, "warning: %s\n", errors.warnings);
@@ -167,7 +177,7 @@ __attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
 	close(supervisor->signal_fd);
 	if (supervisor->control_fd >= 0)
 		close(supervisor->control_fd);
-	int result = privileges_drop(&supervisor->account);
+	int result = privileges_drop(&supervisor->account, supervisor->pid);
 	if (result < 0) {
 		log_line(&supervisor->log, CONF_LOG_ERROR, "privileges not dropped: %s",
 			strerror(-result));
@@ -186,8 +196,8 @@ __attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
 }
 
 /* Starts worker `index`; it writes a byte to ready_fd when it accepts. 0 or -errno. */
-static int spawn(struct supervisor *supervisor, struct generation *generation, unsigned index,
-	int ready_fd)
+static int spawn(
+	struct supervisor *supervisor, struct generation *generation, unsigned index, int ready_fd)
 {
 	struct child *child = &generation->children[index];
 	int row = take_row(supervisor);
@@ -238,16 +248,16 @@ static bool start_workers(
 {
 	int ready[2];
 	unsigned started = 0;
+	bool complete = true;
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return false;
-	for (unsigned i = from; i < to; i++)
+	for (unsigned i = from; complete && i < to; i++)
 		if (generation->children[i].pid == 0) {
-			if (spawn(supervisor, generation, i, ready[1]) < 0)
-				break;
-			started++;
+			complete = spawn(supervisor, generation, i, ready[1]) == 0;
+			started += complete;
 		}
 	close(ready[1]);
-	bool complete = started > 0 && await_ready(ready[0], started);
+	complete = complete && await_ready(ready[0], started);
 	close(ready[0]);
 	return complete;
 }
@@ -326,6 +336,22 @@ static void respawn(struct supervisor *supervisor)
 
 /* ---- reload ---------------------------------------------------------------------------- */
 
+static bool is_listened_on(const struct snapshot *snapshot, const struct listener *listener)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		if (snapshot->listeners[i].listener == listener)
+			return true;
+	return false;
+}
+
+/* Sockets nobody accepts on any more must not take connections in. */
+static void close_removed(const struct snapshot *old, const struct snapshot *current)
+{
+	for (size_t i = 0; i < old->listener_count; i++)
+		if (!is_listened_on(current, old->listeners[i].listener))
+			listener_shutdown(old->listeners[i].listener);
+}
+
 static char *switch_generation(struct supervisor *supervisor, struct generation *generation)
 {
 	struct generation *old = supervisor->generations;
@@ -335,6 +361,7 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 		old->draining = true;
 		old->respawn_at = 0;
 		signal_children(old, SIGQUIT);
+		close_removed(old->snapshot, generation->snapshot);
 		return NULL;
 	}
 	/* Roll back: the old workers have never stopped accepting. */
@@ -346,45 +373,118 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 	return strdup("the new workers did not start; the log says why");
 }
 
-/* NULL when the file has been taken over, else why not (for the caller to free). */
-static char *reload(struct supervisor *supervisor, const char *path)
+/* What new workers get from the supervisor itself. */
+struct surroundings {
+	struct log log;
+	struct account account;
+};
+
+/* Everything but the workers: false with a text in `error`. */
+static bool prepare(const struct supervisor *supervisor, const struct conf *conf,
+	struct surroundings *next, char *error, size_t size)
 {
-	char *why = NULL;
-	struct snapshot *snapshot = build(supervisor, path, false, &why);
-	if (!snapshot)
-		return why;
 	const struct conf *old = supervisor->generations->snapshot->conf;
-	if (strcmp(snapshot->conf->run_directory, old->run_directory) != 0) {
-		snapshot_free(snapshot);
-		return strdup("run_directory cannot change while ferrule runs; restart it");
+	if (strcmp(conf->run_directory, old->run_directory) != 0) {
+		snprintf(error, size, "run_directory cannot change while ferrule runs; restart it");
+		return false;
 	}
+	if (!account_find(conf, &next->account, error, size) ||
+		ticket_keys_check(conf, error, size) < 0)
+		return false;
+	/* Opened anew even when the target is the same: the file may have been rotated. */
+	int result = log_open(&next->log, conf->log.target, conf->log.level);
+	if (result < 0)
+		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
+	return result == 0;
+}
+
+static char *take_over(
+	struct supervisor *supervisor, struct snapshot *snapshot, const struct surroundings *next)
+{
 	struct generation *generation = generation_new(snapshot);
 	if (!generation) {
 		snapshot_free(snapshot);
 		return strdup("out of memory");
 	}
-	supervisor->log.level = snapshot->conf->log.level;
-	return switch_generation(supervisor, generation);
+	struct surroundings before = {supervisor->log, supervisor->account};
+	supervisor->log = next->log;
+	supervisor->account = next->account;
+	char *why = switch_generation(supervisor, generation);
+	if (why) {
+		log_close(&supervisor->log);
+		supervisor->log = before.log;
+		supervisor->account = before.account;
+		return why;
+	}
+	log_close(&before.log);
+	char error[512];
+	if (ticket_keys_start(
+		    &supervisor->ticket_keys, snapshot->conf, clock_ms(), error, sizeof error) < 0)
+		log_line(&supervisor->log, CONF_LOG_WARNING, "%s; the old keys stay", error);
+	return NULL;
 }
 
-static char *reload_logged(struct supervisor *supervisor, const char *path, const char *cause)
+/* Takes conf over. NULL when it runs now, else why not (for the caller to free). */
+static char *reload(struct supervisor *supervisor, struct conf *conf)
+{
+	char *why = NULL, error[512];
+	struct surroundings next;
+	struct snapshot *snapshot = build(supervisor, conf, false, &why);
+	if (!snapshot)
+		return why;
+	if (prepare(supervisor, snapshot->conf, &next, error, sizeof error))
+		return take_over(supervisor, snapshot, &next);
+	snapshot_free(snapshot);
+	return strdup(error);
+}
+
+/* `conf` is what to reload; NULL: the file has to be read, and has been in vain. */
+static char *reload_logged(
+	struct supervisor *supervisor, struct conf *conf, char *why, const char *cause)
 {
 	notify("RELOADING=1");
-	char *why = reload(supervisor, path);
+	if (conf)
+		why = reload(supervisor, conf);
 	if (why)
 		log_line(&supervisor->log, CONF_LOG_ERROR,
 			"reload (%s) refused, the old configuration stays: %s", cause, why);
 	else
-		log_line(&supervisor->log, CONF_LOG_INFO, "reloaded (%s): %s", cause, path);
+		log_line(&supervisor->log, CONF_LOG_INFO, "reloaded (%s)", cause);
 	notify("READY=1");
 	return why;
+}
+
+static char *reload_file(struct supervisor *supervisor, const char *path, const char *cause)
+{
+	char *why = NULL;
+	struct conf *conf = load(path, &why);
+	return reload_logged(supervisor, conf, why, cause);
+}
+
+/*
+ * Certificates that something else renews are taken over with the configuration
+ * that runs: whatever stands in the file by now is not this event's business.
+ */
+static void reload_stale(struct supervisor *supervisor)
+{
+	struct snapshot *snapshot = supervisor->generations->snapshot;
+	if (clock_ms() < supervisor->stale_at || !snapshot_is_stale(snapshot))
+		return;
+	char *why =
+		reload_logged(supervisor, conf_ref(snapshot->conf), NULL, "certificate changed");
+	int64_t pause = supervisor->stale_pause ? 2 * supervisor->stale_pause : TICK_MS;
+	supervisor->stale_pause = !why                         ? 0
+				  : pause < STALE_PAUSE_MAX_MS ? pause
+							       : STALE_PAUSE_MAX_MS;
+	supervisor->stale_at = clock_ms() + supervisor->stale_pause;
+	free(why);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
 static void answer_reload(struct supervisor *supervisor, int client, const char *path)
 {
-	char *why = reload_logged(supervisor, path, "command");
+	char *why = reload_file(supervisor, path, "command");
 	if (!why) {
 		char *copy = strdup(path);
 		if (copy) {
@@ -439,7 +539,7 @@ static void on_signal(struct supervisor *supervisor)
 		if (info.ssi_signo == SIGCHLD)
 			reap(supervisor);
 		else if (info.ssi_signo == SIGHUP && !supervisor->stopping)
-			free(reload_logged(supervisor, supervisor->path, "SIGHUP"));
+			free(reload_file(supervisor, supervisor->path, "SIGHUP"));
 		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			stop(supervisor);
 	}
@@ -454,9 +554,7 @@ static void tick(struct supervisor *supervisor)
 		return;
 	if (ticket_keys_tick(&supervisor->ticket_keys, conf, clock_ms(), error, sizeof error) < 0)
 		log_line(&supervisor->log, CONF_LOG_WARNING, "%s; the old keys stay", error);
-	/* Certificates that something else renews: taken over like a new configuration. */
-	if (snapshot_is_stale(supervisor->generations->snapshot))
-		free(reload_logged(supervisor, supervisor->path, "certificate changed"));
+	reload_stale(supervisor);
 }
 
 static bool is_running(const struct supervisor *supervisor)
@@ -490,7 +588,8 @@ static void loop(struct supervisor *supervisor)
 	}
 }
 
-/* ---- start and end ----------------------------------------------------------------------------- */
+/* ---- start and end -----------------------------------------------------------------------------
+ */
 
 static int block_signals(struct supervisor *supervisor)
 {
@@ -512,8 +611,7 @@ static int block_signals(struct supervisor *supervisor)
 static int map_stats(struct supervisor *supervisor)
 {
 	size_t size = sizeof *supervisor->stats;
-	void *memory =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	madvise(memory, size, MADV_DONTDUMP); /* ticket keys */
@@ -531,7 +629,8 @@ static void announce(const struct snapshot *snapshot)
 }
 
 /* Everything between a sound configuration and the loop; false with a text in `error`. */
-static bool start(struct supervisor *supervisor, struct snapshot *snapshot, char *error, size_t size)
+static bool start(
+	struct supervisor *supervisor, struct snapshot *snapshot, char *error, size_t size)
 {
 	const struct conf *conf = snapshot->conf;
 	int result = log_open(&supervisor->log, conf->log.target, conf->log.level);
@@ -539,7 +638,8 @@ static bool start(struct supervisor *supervisor, struct snapshot *snapshot, char
 		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
 		return false;
 	}
-	if (!account_find(conf, &supervisor->account, error, size))
+	if (!account_find(conf, &supervisor->account, error, size) ||
+		ticket_keys_start(&supervisor->ticket_keys, conf, clock_ms(), error, size) < 0)
 		return false;
 	supervisor->control_fd = control_open(conf->run_directory, error, size);
 	if (supervisor->control_fd < 0)
@@ -571,7 +671,7 @@ static void supervisor_done(struct supervisor *supervisor)
 
 int supervisor_run(const char *path)
 {
-	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1};
+	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1, .pid = getpid()};
 	char error[512] = "", *why = NULL, *run_directory = NULL;
 	int status = 1;
 	privileges_no_dumps();
@@ -583,7 +683,8 @@ int supervisor_run(const char *path)
 		goto out;
 	}
 	ktls_probe(&supervisor.capabilities);
-	struct snapshot *snapshot = build(&supervisor, supervisor.path, false, &why);
+	struct conf *conf = load(supervisor.path, &why);
+	struct snapshot *snapshot = conf ? build(&supervisor, conf, false, &why) : NULL;
 	if (!snapshot) {
 		fprintf(stderr, "%s\n", why ? why : "out of memory");
 		goto out;
@@ -616,9 +717,11 @@ int supervisor_check(const char *path)
 	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1};
 	char *why = NULL, error[512];
 	ktls_probe(&supervisor.capabilities);
-	struct snapshot *snapshot = build(&supervisor, path, true, &why);
+	struct conf *conf = load(path, &why);
+	struct snapshot *snapshot = conf ? build(&supervisor, conf, true, &why) : NULL;
 	bool sound = snapshot &&
-		     account_find(snapshot->conf, &supervisor.account, error, sizeof error);
+		     account_find(snapshot->conf, &supervisor.account, error, sizeof error) &&
+		     ticket_keys_check(snapshot->conf, error, sizeof error) == 0;
 	if (sound)
 		printf("%s: configuration is sound\n", path);
 	else if (snapshot)

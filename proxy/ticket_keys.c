@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One byte more than fits shows a file that is too long. */
+#define FILE_MAX (KTLS_TICKET_KEYS * KTLS_TICKET_KEY_SIZE + 1)
+
 /*
  * A key encrypts for half a ticket's life and decrypts until the last ticket under
  * it has expired: three keys at a time, one to spare.
@@ -34,25 +37,42 @@ static ssize_t read_keys(const char *path, uint8_t *out, size_t size, struct tim
 	return n < 0 ? -error : (ssize_t)len;
 }
 
-static int load(struct ticket_keys *keys, const char *path, char *error, size_t error_size)
+/* Reads and checks the file; the number of keys, or -1 with a sentence in `error`. */
+static int read_file(const char *path, uint8_t bytes[FILE_MAX], struct timespec *modified,
+	char *error, size_t error_size)
 {
-	/* One byte more than fits shows a file that is too long. */
-	uint8_t bytes[KTLS_TICKET_KEYS * KTLS_TICKET_KEY_SIZE + 1];
-	int result = -1;
-	ssize_t len = read_keys(path, bytes, sizeof bytes, &keys->modified);
-	if (len < 0) {
+	ssize_t len = read_keys(path, bytes, FILE_MAX, modified);
+	if (len < 0)
 		snprintf(error, error_size, "tickets.file %s: %s", path, strerror((int)-len));
-	} else if (len == 0 || len % KTLS_TICKET_KEY_SIZE || (size_t)len == sizeof bytes) {
+	else if (len == 0 || len % KTLS_TICKET_KEY_SIZE || (size_t)len == FILE_MAX)
 		snprintf(error, error_size,
 			"tickets.file %s: must hold 1 to %d keys of %d bytes, the newest first "
 			"(openssl rand %d)",
 			path, KTLS_TICKET_KEYS, KTLS_TICKET_KEY_SIZE, KTLS_TICKET_KEY_SIZE);
-	} else {
-		ktls_tickets_set(keys->tickets, bytes, (uint32_t)(len / KTLS_TICKET_KEY_SIZE));
-		result = 0;
-	}
+	else
+		return (int)(len / KTLS_TICKET_KEY_SIZE);
+	return -1;
+}
+
+static int load(struct ticket_keys *keys, const char *path, char *error, size_t error_size)
+{
+	uint8_t bytes[FILE_MAX];
+	int count = read_file(path, bytes, &keys->modified, error, error_size);
+	if (count > 0)
+		ktls_tickets_set(keys->tickets, bytes, (uint32_t)count);
 	OPENSSL_cleanse(bytes, sizeof bytes);
-	return result;
+	return count > 0 ? 0 : -1;
+}
+
+int ticket_keys_check(const struct conf *conf, char *error, size_t error_size)
+{
+	uint8_t bytes[FILE_MAX];
+	struct timespec modified;
+	if (!conf->tickets.file)
+		return 0;
+	int count = read_file(conf->tickets.file, bytes, &modified, error, error_size);
+	OPENSSL_cleanse(bytes, sizeof bytes);
+	return count > 0 ? 0 : -1;
 }
 
 static int rotate(struct ticket_keys *keys, const struct conf *conf, int64_t now, char *error,
@@ -68,7 +88,6 @@ static int rotate(struct ticket_keys *keys, const struct conf *conf, int64_t now
 int ticket_keys_start(struct ticket_keys *keys, const struct conf *conf, int64_t now, char *error,
 	size_t error_size)
 {
-	keys->tickets->lifetime = conf->tickets.lifetime;
 	if (conf->tickets.file)
 		return load(keys, conf->tickets.file, error, error_size);
 	/* A reload goes on with the keys there are. */
@@ -82,7 +101,7 @@ int ticket_keys_tick(struct ticket_keys *keys, const struct conf *conf, int64_t 
 {
 	struct stat status;
 	if (!conf->tickets.file)
-		return now < keys->rotate_at                              ? 0
+		return now < keys->rotate_at                             ? 0
 		       : rotate(keys, conf, now, error, error_size) == 0 ? 1
 									 : -1;
 	if (stat(conf->tickets.file, &status) < 0 ||

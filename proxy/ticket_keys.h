@@ -13,9 +13,10 @@ struct ticket_keys {
 	int64_t rotate_at;            /* ms; keys made here */
 };
 
+/* Can the configured file be loaded? 0, or -1 with a sentence in `error`. */
+int ticket_keys_check(const struct conf *conf, char *error, size_t error_size);
 /*
- * Loads the file, or makes a first key. 0, or -1 with a sentence in `error`. The
- * lifetime is set before any server is built on the tickets.
+ * Loads the file, or makes a first key. 0, or -1 with a sentence in `error`.
  */
 int ticket_keys_start(struct ticket_keys *keys, const struct conf *conf, int64_t now, char *error,
 	size_t error_size);

@@ -31,6 +31,7 @@ static void link_timer(struct timer_wheel *wheel, struct timer *timer)
 	if (timer->next)
 		timer->next->link = &timer->next;
 	*slot = timer;
+	wheel->occupied[tick % TIMER_SLOTS / 64] |= UINT64_C(1) << tick % 64;
 }
 
 void timer_set(struct timer_wheel *wheel, struct timer *timer, int64_t deadline)
@@ -60,6 +61,7 @@ static void turn_slot(struct timer_wheel *wheel, int64_t now)
 	struct timer *due = *slot;
 	/* Detached first: what `expired` sets anew must not be met again in this turn. */
 	*slot = NULL;
+	wheel->occupied[wheel->tick % TIMER_SLOTS / 64] &= ~(UINT64_C(1) << wheel->tick % 64);
 	if (due)
 		due->link = &due;
 	wheel->tick++;
@@ -84,10 +86,23 @@ void timer_wheel_turn(struct timer_wheel *wheel, int64_t now)
 		turn_slot(wheel, now);
 }
 
+/* Ticks from the next one to the first occupied slot. */
+static int64_t distance(const struct timer_wheel *wheel)
+{
+	for (int64_t ahead = 0; ahead < TIMER_SLOTS;) {
+		int64_t slot = (wheel->tick + ahead) % TIMER_SLOTS;
+		uint64_t bits = wheel->occupied[slot / 64] >> slot % 64;
+		if (bits)
+			return ahead + __builtin_ctzll(bits);
+		ahead += 64 - slot % 64;
+	}
+	return 0;
+}
+
 int timer_wheel_wait(const struct timer_wheel *wheel, int64_t now)
 {
 	if (wheel->count == 0)
 		return -1;
-	int64_t wait = wheel->tick * TIMER_TICK_MS - now;
+	int64_t wait = (wheel->tick + distance(wheel)) * TIMER_TICK_MS - now;
 	return wait > 0 ? (int)wait : 0;
 }

@@ -21,7 +21,8 @@ struct timer {
 
 struct timer_wheel {
 	struct timer *slots[TIMER_SLOTS];
-	int64_t tick; /* the next slot to come up, in ticks */
+	uint64_t occupied[TIMER_SLOTS / 64]; /* slots that may hold a timer */
+	int64_t tick;                        /* the next slot to come up, in ticks */
 	unsigned count;
 };
 
@@ -31,7 +32,7 @@ void timer_set(struct timer_wheel *wheel, struct timer *timer, int64_t deadline)
 void timer_clear(struct timer_wheel *wheel, struct timer *timer);
 /* Calls what has expired; an expired timer is no longer set. */
 void timer_wheel_turn(struct timer_wheel *wheel, int64_t now);
-/* Milliseconds until the next tick, -1 when no timer is set. */
+/* Milliseconds until a slot with timers comes up, -1 when no timer is set. */
 int timer_wheel_wait(const struct timer_wheel *wheel, int64_t now);
 
 #endif

@@ -1,11 +1,11 @@
 /* The tunnel: one backend connection per client, bytes as they come. */
 #include "proxy/conn.h"
+#include "proxy/container.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -16,6 +16,7 @@ struct attempt {
 	struct ring_op op;
 	struct conn *conn;
 	unsigned index;
+	int error; /* of the last address that failed */
 };
 
 /* Starts a connection to the next address that has one; false: none is left. */
@@ -28,7 +29,7 @@ static bool connect_next(struct attempt *attempt)
 		const struct sockaddr *address = &backend->addresses[attempt->index].any;
 		int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (fd < 0) {
-			conn->cause_errno = errno;
+			attempt->error = errno;
 			continue;
 		}
 		conn->back.fd = fd;
@@ -42,24 +43,15 @@ static bool connect_next(struct attempt *attempt)
 	return false;
 }
 
-static void tunnel_failed(struct conn *conn)
-{
-	int error = conn->cause_errno;
-	conn->cause_errno = 0;
-	conn_end(conn, CONN_EVENT_FINISH, "backend not reached", error);
-}
-
 static void on_connected(struct ring_op *op, const struct ring_result *result)
 {
-	struct attempt *attempt =
-		(struct attempt *)(void *)((char *)op - offsetof(struct attempt, op));
+	struct attempt *attempt = container_of(op, struct attempt, op);
 	struct conn *conn = attempt->conn;
-	bool connected = result->value == 0;
-	if (conn->state == CONN_CONNECT && !connected) {
-		conn->cause_errno = -result->value;
+	if (conn->state == CONN_CONNECT && result->value < 0) {
+		attempt->error = -result->value;
 		if (connect_next(attempt))
 			return;
-		tunnel_failed(conn);
+		conn_end(conn, CONN_EVENT_FINISH, "backend not reached", attempt->error);
 	}
 	conn->service_data = NULL;
 	free(attempt);
@@ -80,14 +72,17 @@ static void tunnel_open(struct conn *conn)
 	conn->service_data = attempt;
 	if (connect_next(attempt))
 		return;
+	conn_end(conn, CONN_EVENT_FINISH, "backend not reached", attempt->error);
 	conn->service_data = NULL;
 	free(attempt);
-	tunnel_failed(conn);
 }
 
 static void tunnel_client_data(struct conn *conn, struct buf *buf)
 {
-	buf_queue_push(&conn->back.queue, buf);
+	if (conn->back.failed)
+		buf_free(&conn->worker->bufs, buf); /* its answer may still be on the way */
+	else
+		buf_queue_join(&conn->back.queue, &conn->worker->bufs, buf);
 }
 
 static bool tunnel_is_busy(const struct conn *conn)

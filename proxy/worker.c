@@ -1,13 +1,13 @@
 #include "proxy/worker.h"
 
 #include "proxy/conn.h"
+#include "proxy/container.h"
 #include "proxy/snapshot.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -71,19 +71,17 @@ static void accept_resume(struct worker *worker)
 
 static void on_accept_timer(struct timer *timer)
 {
-	accept_resume((struct worker *)(void *)((char *)timer -
-						offsetof(struct worker, accept_timer)));
+	accept_resume(container_of(timer, struct worker, accept_timer));
 }
 
 static void on_accept(struct ring_op *op, const struct ring_result *result)
 {
-	struct listening *listening =
-		(struct listening *)(void *)((char *)op - offsetof(struct listening, op));
+	struct listening *listening = container_of(op, struct listening, op);
 	struct worker *worker = listening->worker;
 	if (result->value >= 0)
-		conn_open(worker, listening->listener->server,
-			listening->listener->listener->text, result->value);
-	else if (result->value != -ECANCELED && result->value != -ECONNABORTED)
+		conn_open(worker, listening->listener->server, listening->listener->listener->text,
+			result->value);
+	else if (!worker->draining && result->value != -ECANCELED && result->value != -ECONNABORTED)
 		accept_pause(worker, -result->value);
 	accept_start(worker);
 }
@@ -110,8 +108,7 @@ static int open_listening(struct worker *worker, const struct worker_options *op
 		for (unsigned j = 0; j < listener->count; j++) {
 			if (!is_mine(options, listener->count, j))
 				continue;
-			struct listening *listening =
-				&worker->listening[worker->listening_count++];
+			struct listening *listening = &worker->listening[worker->listening_count++];
 			listening->worker = worker;
 			listening->listener = &snapshot->listeners[i];
 			listening->fd = listener->fds[j];
@@ -138,8 +135,7 @@ static void end_idle(struct worker *worker)
 
 static void on_drain_timer(struct timer *timer)
 {
-	struct worker *worker =
-		(struct worker *)(void *)((char *)timer - offsetof(struct worker, drain_timer));
+	struct worker *worker = container_of(timer, struct worker, drain_timer);
 	for (struct conn *conn = worker->conns; conn; conn = conn->next)
 		conn_end(conn, CONN_EVENT_ABORT, "cut off: drain_timeout", 0);
 }
@@ -155,14 +151,16 @@ static void drain(struct worker *worker)
 /* SIGTERM: end, within drain_timeout. SIGQUIT: others have taken over, take the time. */
 static void on_signal(struct ring_op *op, const struct ring_result *result)
 {
-	struct worker *worker =
-		(struct worker *)(void *)((char *)op - offsetof(struct worker, signal_op));
+	struct worker *worker = container_of(op, struct worker, signal_op);
 	struct signalfd_siginfo info;
 	(void)result;
 	while (read(worker->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		drain(worker);
 		if (info.ssi_signo != SIGTERM)
 			continue;
+		if (worker->stopping)
+			continue; /* its time is running already */
+		worker->stopping = true;
 		end_idle(worker);
 		timer_set(&worker->wheel, &worker->drain_timer,
 			worker->now + (int64_t)worker->snapshot->conf->drain_timeout * 1000);
@@ -273,14 +271,17 @@ int worker_run(const struct worker_options *options)
 	if (result < 0) {
 		log_line(options->log, CONF_LOG_ERROR, "worker cannot start: %s%s",
 			strerror(-result),
-			result == -EPERM || result == -ENOSYS
-				? "; io_uring is forbidden here: see kernel.io_uring_disabled and the "
-				  "container's seccomp profile"
-			: result == -EINVAL ? "; io_uring needs Linux 6.1" : "");
+			result == -EPERM || result == -ENOSYS ? "; io_uring is forbidden here: see "
+								"kernel.io_uring_disabled and the "
+								"container's seccomp profile"
+			: result == -EINVAL                   ? "; io_uring needs Linux 6.1"
+							      : "");
 	} else {
 		ring_poll(worker.ring, &worker.signal_op, worker.signal_fd, POLLIN);
 		accept_start(&worker);
-		if (write(options->ready_fd, "", 1) == 1)
+		bool told = write(options->ready_fd, "", 1) == 1;
+		close(options->ready_fd); /* so that the supervisor notices when all have died */
+		if (told)
 			status = loop(&worker);
 	}
 	worker_done(&worker);

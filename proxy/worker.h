@@ -35,7 +35,8 @@ struct worker {
 	struct log_limit failure_limit;
 	struct listening *listening; /* one for each socket accepted on */
 	size_t listening_count;
-	bool draining;
+	bool draining;      /* accepts no more */
+	bool stopping;      /* and ends what can be ended */
 	bool accept_paused; /* out of descriptors or memory */
 	struct timer accept_timer;
 	struct timer drain_timer;

@@ -52,7 +52,9 @@ static void write_global(
 	fprintf(file, "workers = %u;\n", number_or_else(settings->workers, 1));
 	fprintf(file, "drain_timeout = %u;\n", number_or_else(settings->drain_timeout, 2));
 	if (geteuid() == 0)
-		fprintf(file, "user = \"nobody\"; group = \"nogroup\";\n");
+		fprintf(file, "user = \"%s\"; group = \"%s\";\n",
+			settings->keep_user ? "root" : "nobody",
+			settings->keep_user ? "root" : "nogroup");
 	if (settings->tickets_file != NULL)
 		fprintf(file, "tickets: { file = \"%s\"; };\n", settings->tickets_file);
 	if (!settings->self_signed)

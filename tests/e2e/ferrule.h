@@ -30,6 +30,7 @@ struct ferrule_settings {
 	unsigned handshake_timeout, idle_timeout; /* 20 and 60 seconds */
 	unsigned drain_timeout;                   /* 2 seconds: what a forgotten client costs */
 	unsigned descriptors;                     /* RLIMIT_NOFILE; as ours */
+	bool keep_user;                           /* workers run as whoever we are */
 	const char *extra;                        /* top-level text, for what a test breaks */
 };
 

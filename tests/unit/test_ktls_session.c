@@ -42,7 +42,7 @@ static void check_info(const struct pair *pair, enum ktls_version version, const
 	CU_ASSERT_STRING_EQUAL(info.version, ktls_version_name(version));
 	CU_ASSERT_STRING_EQUAL(info.cipher, suite);
 	CU_ASSERT_STRING_EQUAL(info.server_name, "host.example");
-	CU_ASSERT_STRING_EQUAL(info.key_exchange, "x25519");
+	CU_ASSERT_STRING_EQUAL(info.key_exchange, "X25519");
 	CU_ASSERT_FALSE(info.resumed);
 	CU_ASSERT_STRING_EQUAL(ktls_session_error(pair->session), "");
 }
