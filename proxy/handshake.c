@@ -7,6 +7,10 @@
 /* Room that libssl gets at least for what it wants to send next. */
 #define OUTPUT_MIN 1024
 
+/* RFC 8446 6.2 */
+#define ALERT_HANDSHAKE_FAILURE 40
+#define ALERT_PROTOCOL_VERSION  70
+
 static void receive_more(struct conn *conn, size_t limit)
 {
 	/* One at a time: nothing may be received behind our back while keys change. */
@@ -62,6 +66,18 @@ static void answer_plain_http(struct conn *conn, struct buf *buf)
 	conn_end(conn, CONN_EVENT_FINISH, "plain HTTP on the secure port", 0);
 }
 
+/*
+ * While we have sent nothing the protection is still none on both sides, and an
+ * alert can be had for seven bytes; afterwards the client only sees the end.
+ */
+static void alert_in_clear(struct conn *conn, uint8_t description)
+{
+	const uint8_t alert[] = {21, 3, 3, 0, 2, 2, description};
+	if (!conn->answered && conn->front.queue.bytes == 0)
+		buf_queue_append(
+			&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
+}
+
 void handshake_received(struct conn *conn, struct buf *buf)
 {
 	if (!conn->greeted && plain_http_is_request(buf->data + buf->start, buf_len(buf))) {
@@ -75,8 +91,11 @@ void handshake_received(struct conn *conn, struct buf *buf)
 		return;
 	}
 	buf_free(&conn->worker->bufs, buf);
-	if (status != KTLS_WANT_READ) /* for more bytes handshake_update() asks */
-		conn_session_failed(conn);
+	if (status == KTLS_WANT_READ)
+		return; /* handshake_update() asks for more */
+	/* libssl sends no alert to what does not look like TLS at all. */
+	alert_in_clear(conn, ALERT_PROTOCOL_VERSION);
+	conn_session_failed(conn);
 }
 
 /*
@@ -116,19 +135,8 @@ void handshake_update(struct conn *conn)
 		receive_more(conn, 0);
 }
 
-/*
- * While we have sent nothing the protection is still none on both sides, and an
- * alert can be had for seven bytes; afterwards the client only sees the end.
- */
-static void alert_in_clear(struct conn *conn)
-{
-	static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40}; /* fatal, handshake_failure */
-	buf_queue_append(&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
-}
-
 void handshake_expired(struct conn *conn)
 {
-	if (!conn->answered)
-		alert_in_clear(conn);
+	alert_in_clear(conn, ALERT_HANDSHAKE_FAILURE);
 	conn_end(conn, CONN_EVENT_FINISH, "handshake timed out", 0);
 }

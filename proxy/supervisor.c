@@ -527,8 +527,12 @@ static void on_control(struct supervisor *supervisor)
 static void stop(struct supervisor *supervisor)
 {
 	notify("STOPPING=1");
-	for (struct generation *at = supervisor->generations; at; at = at->next)
+	for (struct generation *at = supervisor->generations; at; at = at->next) {
 		signal_children(at, supervisor->stopping ? SIGKILL : SIGTERM);
+		/* A connection nobody will accept is better refused. */
+		for (size_t i = 0; i < at->snapshot->listener_count; i++)
+			listener_shutdown(at->snapshot->listeners[i].listener);
+	}
 	supervisor->stopping = true;
 }
 

@@ -298,6 +298,16 @@ static bool refuses_connections(const struct ferrule *ferrule)
 	return fd < 0;
 }
 
+/* Nobody may wait in the queue of a listener that will never be served again. */
+static void expect_no_listener(const struct ferrule *ferrule)
+{
+	int64_t limit = harness_now() + 5000;
+
+	while (!refuses_connections(ferrule) && harness_now() < limit && harness_tick())
+		;
+	EXPECT(refuses_connections(ferrule));
+}
+
 static void test_download_survives_stop(void)
 {
 	struct fixture fixture;
@@ -310,8 +320,7 @@ static void test_download_survives_stop(void)
 	client = fixture_visit(&fixture, (struct client_options){.receive_buffer = 65536}, command);
 	if (client != NULL) {
 		EXPECT(kill(fixture.ferrule->pid, SIGTERM) == 0);
-		while (!refuses_connections(fixture.ferrule) && harness_tick())
-			;
+		expect_no_listener(fixture.ferrule);
 		EXPECT_EQUAL(client_read_pattern(client, 32), DOWNLOAD);
 		EXPECT_EQUAL(client->end, CLIENT_CLOSE_NOTIFY);
 	}
