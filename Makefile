@@ -113,8 +113,9 @@ check:
 
 analyze:
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem -I. $(SOURCES)
-	$(Q)clang-tidy --quiet $(SOURCES) -- -std=gnu11 $(CPPFLAGS)
+		--suppress=missingIncludeSystem --suppress=legacyUninitvar -I. $(SOURCES)
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P 2 -I{} \
+		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS) 2>/dev/null
 
 # ---- the rest ------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ static bool cipher_begin(
 int ktls_aead_seal(struct ktls_aead *aead, enum ktls_record_type type, const uint8_t *data,
 	size_t len, uint8_t *out)
 {
-	assert(len <= KTLS_RECORD_PLAINTEXT);
+	assert(out && len <= KTLS_RECORD_PLAINTEXT);
 	bool inner_type = aead->version == KTLS_TLS13;
 	uint8_t *explicit = has_explicit_nonce(aead) ? out + KTLS_RECORD_HEADER : NULL;
 	uint8_t *body = out + KTLS_RECORD_HEADER + (explicit ? EXPLICIT_NONCE : 0);
@@ -156,6 +156,7 @@ static int inner_plaintext(const uint8_t *out, size_t len, uint8_t *type)
 int ktls_aead_open(
 	struct ktls_aead *aead, const uint8_t *record, size_t len, uint8_t *out, uint8_t *type)
 {
+	assert(record && out);
 	const uint8_t *explicit = has_explicit_nonce(aead) ? record + KTLS_RECORD_HEADER : NULL;
 	const uint8_t *body = record + KTLS_RECORD_HEADER + (explicit ? EXPLICIT_NONCE : 0);
 	size_t body_len = len - (size_t)(body - record) - TAG;

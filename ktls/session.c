@@ -263,7 +263,7 @@ static int install(struct ktls_session *session, enum ktls_direction direction)
 	if (result < 0)
 		return result;
 	side->engine = KTLS_ENGINE_KERNEL;
-	side->records = side->verified = side->aead.sequence;
+	side->records = side->verified = side->seen = side->aead.sequence;
 	ktls_aead_done(&side->aead);
 	if (session->version == KTLS_TLS12)
 		OPENSSL_cleanse(&side->keys, sizeof side->keys);
@@ -437,12 +437,33 @@ enum ktls_status ktls_seal(
 
 /* ---- records in the kernel -------------------------------------------------- */
 
+/*
+ * The kernel swallows empty records without a word. But it counts them: what it
+ * has taken in while nothing came out was empty.
+ */
+static enum ktls_status nothing_there(struct ktls_session *session, struct ktls_output *reply)
+{
+	struct ktls_side *rx = &session->side[KTLS_RX];
+	uint64_t sequence;
+	if (ktls_kernel_sequence(
+		    session->fd, KTLS_RX, session->version, session->cipher, &sequence) < 0)
+		return KTLS_WANT_READ;
+	uint64_t empty = session->received ? 0 : sequence - rx->seen;
+	rx->seen = sequence;
+	session->received = false;
+	enum ktls_status status = KTLS_DONE;
+	for (; empty > 0 && status == KTLS_DONE; empty--)
+		status = ktls_control(session, KTLS_RECORD_DATA, NULL, 0, reply);
+	return status == KTLS_DONE ? KTLS_WANT_READ : status;
+}
+
 /* What the kernel's errors on receive mean in TLS's terms (tls_sw.c). */
 static enum ktls_status receive_error(
 	struct ktls_session *session, int error, struct ktls_output *reply)
 {
 	switch (error) {
 	case EAGAIN:
+		return nothing_there(session, reply);
 	case EKEYEXPIRED: /* a KeyUpdate was fetched and the new key is not set yet */
 		return KTLS_WANT_READ;
 	case EBADMSG:
@@ -477,6 +498,7 @@ enum ktls_status ktls_recv(
 		return ktls_account(session, KTLS_RX, (size_t)n, reply);
 	}
 	session->side[KTLS_RX].records++;
+	session->received = true;
 	return ktls_control(session, type, data, (size_t)n, reply);
 }
 
@@ -489,6 +511,7 @@ enum ktls_status ktls_account(struct ktls_session *session, enum ktls_direction 
 	 */
 	session->side[direction].records += 1 + bytes;
 	if (direction == KTLS_RX) {
+		session->received = true;
 		enum ktls_status status =
 			ktls_control(session, KTLS_RECORD_DATA, NULL, bytes, reply);
 		if (status != KTLS_DONE)

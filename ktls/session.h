@@ -31,6 +31,7 @@ struct ktls_side {
 		struct ktls_keys keys;           /* TLS 1.2: until the kernel has them */
 	};
 	uint64_t records;  /* engine kernel: at most so many under this key */
+	uint64_t seen;     /* engine kernel, rx: sequence when there was last nothing to read */
 	uint64_t verified; /* engine kernel: `records` when last read back */
 };
 
@@ -59,6 +60,7 @@ struct ktls_session {
 	/* A handshake message that began in an earlier record. */
 	uint8_t message[5], message_len;
 	uint8_t warnings, empty_records, key_updates;
+	bool received; /* engine kernel: something since there was last nothing to read */
 	uint8_t key_updates_second;
 	int64_t second;        /* CLOCK_MONOTONIC second that key_updates_second counts */
 	bool update_requested; /* asked the peer for fresh keys, not yet answered */

@@ -144,7 +144,7 @@ static int identity_load_selfsigned(struct pki_identity *identity,
 	const struct pki_trustpoint *trustpoint, bool read_only, struct pki_error *error)
 {
 	struct pki_store store;
-	enum pki_selfsigned kept;
+	enum pki_selfsigned kept = PKI_SELFSIGNED_MADE;
 	int result = pki_store_open(&store, trustpoint->state_directory, trustpoint->name, error);
 	if (result == 0)
 		result = pki_selfsigned_ensure(trustpoint, &store, read_only, &kept, error);

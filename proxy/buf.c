@@ -90,7 +90,7 @@ void buf_queue_consume(struct buf_queue *queue, struct buf_pool *pool, size_t le
 		len -= buf_len(queue->head);
 		buf_free(pool, buf_queue_pop(queue));
 	}
-	if (len) {
+	if (queue->head) {
 		queue->head->start += (uint32_t)len;
 		queue->bytes -= len;
 	}

@@ -74,8 +74,7 @@ static void alert_in_clear(struct conn *conn, uint8_t description)
 {
 	const uint8_t alert[] = {21, 3, 3, 0, 2, 2, description};
 	if (!conn->answered && conn->front.queue.bytes == 0)
-		buf_queue_append(
-			&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
+		buf_queue_append(&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
 }
 
 void handshake_received(struct conn *conn, struct buf *buf)

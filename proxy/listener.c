@@ -97,16 +97,18 @@ struct listener *listener_open(const char *server_name, const char *address, uin
 {
 	struct listener *listener = calloc(1, sizeof *listener);
 	int *fds = calloc(count, sizeof *fds);
-	int result = -ENOMEM;
 	if (!listener || !fds) {
+		free(listener);
 		free(fds);
-		goto failed;
+		explain(-ENOMEM, address, port, error, error_size);
+		return NULL;
 	}
 	listener->references = 1;
 	listener->fds = fds;
 	listener->count = count;
 	for (unsigned i = 0; i < count; i++)
 		fds[i] = -1;
+	int result = -ENOMEM;
 	listener->server_name = strdup(server_name);
 	if (!listener->server_name)
 		goto failed;
@@ -153,8 +155,10 @@ bool listener_matches(const struct listener *listener, const char *server_name, 
 	uint16_t port)
 {
 	union conn_address wanted;
-	socklen_t len = parse_address(address, port, &wanted);
-	if (len == 0 || memcmp(&wanted, &listener->address, sizeof wanted) != 0)
+	char wanted_text[ADDRESS_TEXT], text[ADDRESS_TEXT];
+	if (parse_address(address, port, &wanted) == 0 ||
+		strcmp(address_text(&wanted.any, wanted_text),
+			address_text(&listener->address.any, text)) != 0)
 		return false;
 	return port != 0 || strcmp(server_name, listener->server_name) == 0;
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Buffers that the kernel may fill before we look: a power of two. */
-#define PROVIDED     256
+#define PROVIDED     128
 #define GROUP        0
 #define SUBMIT_TRIES 1000
 

@@ -81,7 +81,9 @@ static void on_accept(struct ring_op *op, const struct ring_result *result)
 	if (result->value >= 0)
 		conn_open(worker, listening->listener->server, listening->listener->listener->text,
 			result->value);
-	else if (!worker->draining && result->value != -ECANCELED && result->value != -ECONNABORTED)
+	else if (result->value == -EINVAL)
+		return; /* the socket has been shut down: this server is no more */
+	else if (result->value != -ECANCELED && result->value != -ECONNABORTED)
 		accept_pause(worker, -result->value);
 	accept_start(worker);
 }

@@ -56,8 +56,8 @@ static void test_states_only_move_forward(void)
 	/* UP_ONLY and DOWN_ONLY exclude each other: neither leads to the other. */
 	for (int state = 0; state < CONN_STATES; state++)
 		for (int event = 0; event < CONN_EVENTS; event++)
-			CU_ASSERT_TRUE(conn_next((enum conn_state)state,
-					       (enum conn_event)event) > (enum conn_state)state);
+			CU_ASSERT_TRUE(conn_next((enum conn_state)state, (enum conn_event)event) >
+				       (enum conn_state)state);
 	for (int event = 0; event < CONN_EVENTS; event++)
 		CU_ASSERT_NOT_EQUAL(
 			conn_next(CONN_DOWN_ONLY, (enum conn_event)event), CONN_UP_ONLY);
@@ -115,7 +115,8 @@ static void test_queue_keeps_bytes_in_order(void)
 		size_t first = buf_len(queue.head);
 		size_t take = queue.bytes < 4321 ? queue.bytes : 4321;
 		size_t compare = first < take ? first : take;
-		CU_ASSERT_EQUAL(memcmp(queue.head->data + queue.head->start, data + taken, compare), 0);
+		CU_ASSERT_EQUAL(
+			memcmp(queue.head->data + queue.head->start, data + taken, compare), 0);
 		buf_queue_consume(&queue, &pool, take);
 		taken += take;
 		CU_ASSERT_EQUAL(queue.bytes, put - taken);
