@@ -142,7 +142,7 @@ static int names_set_alts(
 /* RFC 5280 A.1 allows a common name 64 characters; clients look at the SAN anyway. */
 static void names_shorten_common(struct pki_names *names)
 {
-	if (strlen(names->common_name) > ub_common_name)
+	if (names->common_name && strlen(names->common_name) > ub_common_name)
 		names->common_name[strcspn(names->common_name, ".")] = '\0';
 }
 

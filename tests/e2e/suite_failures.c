@@ -87,6 +87,7 @@ static void test_client_resets(void)
 	struct fixture fixture;
 	struct backend_report report;
 	struct client *client;
+	char beginning[1000];
 
 	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
 		return;
@@ -95,6 +96,7 @@ static void test_client_resets(void)
 			fixture_visit(&fixture, (struct client_options){0}, "send 1000000000 16\n");
 		if (client == NULL)
 			continue;
+		EXPECT(client_read_all(client, beginning, sizeof(beginning)));
 		client_reset(client);
 		EXPECT(backend_wait(fixture.backend, i, &report));
 	}

@@ -377,7 +377,11 @@ static void empty_records(const struct fixture *fixture, int version)
 	EXPECT(still_echoes(&sealer, "after twenty more"));
 	for (int i = 0; i < 40; i++)
 		record_send(&sealer, RECORD_DATA, "", 0);
-	expect_any_alert(fixture, client, "empty");
+	/* The kernel swallows them and tells nobody: then they must do no harm. */
+	if (harness_has_ktls() && still_echoes(&sealer, "after the flood"))
+		client_free(client);
+	else
+		expect_any_alert(fixture, client, "empty");
 }
 
 static void test_empty_records(void)
