@@ -281,6 +281,24 @@ void conn_client_end(struct conn *conn)
 	conn_event(conn, CONN_EVENT_CLIENT_END);
 }
 
+void conn_client_stopped(struct conn *conn, int error)
+{
+	conn->front.eof = true;
+	if (conn->state == CONN_HANDSHAKE) {
+		conn->worker->row->servers[conn->server->slot].handshake_failed++;
+		conn_end(conn, CONN_EVENT_ABORT, "client closed during the handshake", error);
+	} else if (error) {
+		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
+	} else if (conn->front.shut) {
+		/* Many a client answers our close_notify with a plain end. */
+		if (conn->state != CONN_CLOSING)
+			conn_cut(conn, "client closed", 0);
+	} else if (!conn->client_ended && conn->state != CONN_CLOSING) {
+		conn_end(
+			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
+	}
+}
+
 void conn_backend_end(struct conn *conn)
 {
 	conn->back.eof = true;
@@ -341,29 +359,15 @@ static void front_bytes(struct conn *conn, struct buf *buf)
 		relay_bulk_upload(conn);
 }
 
-static void front_end(struct conn *conn, int error)
-{
-	conn->front.eof = true;
-	if (conn->state == CONN_HANDSHAKE) {
-		conn->worker->row->servers[conn->server->slot].handshake_failed++;
-		conn_end(conn, CONN_EVENT_ABORT, "client closed during the handshake", error);
-	} else if (error) {
-		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
-	} else if (!conn->client_ended && conn->state != CONN_CLOSING) {
-		conn_end(
-			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
-	}
-}
-
 static void on_front_receive(struct ring_op *op, const struct ring_result *result)
 {
 	struct conn *conn = container_of(op, struct conn, front.receive);
 	if (result->buf)
 		front_bytes(conn, result->buf);
 	else if (result->value == 0)
-		front_end(conn, 0);
+		conn_client_stopped(conn, 0);
 	else if (result->value != -ENOBUFS && result->value != -ECANCELED)
-		front_end(conn, -result->value);
+		conn_client_stopped(conn, -result->value);
 	conn_update(conn);
 }
 

@@ -117,6 +117,8 @@ void conn_session_failed(struct conn *conn);
 void conn_write(struct conn *conn, struct buf *buf);
 /* Plaintext from the client, for the service or kept until it is ready. */
 void conn_deliver(struct conn *conn, struct buf *buf);
+/* The client's TCP end (error 0) or an error of its socket. */
+void conn_client_stopped(struct conn *conn, int error);
 /* The client has sent close_notify. */
 void conn_client_end(struct conn *conn);
 /* The backend has ended its stream in order. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
@@ -37,6 +38,9 @@ static int bound_socket(const union conn_address *address, socklen_t len, bool s
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
 	/* What is accepted inherits it: no call for each connection. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	/* For accept_rest() in worker.c: another worker may be faster. io_uring never blocks. */
+	struct timeval moment = {.tv_usec = 1000};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
 	if (address->any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	if (bind(fd, &address->any, len) == 0)

@@ -100,17 +100,6 @@ static bool takes_records(const struct conn *conn)
 	       (conn->state == CONN_OFFLOAD || conn->state == CONN_CONNECT || is_up_open(conn));
 }
 
-/* The client's TCP end, or an error of its socket. */
-static void client_stopped(struct conn *conn, int error)
-{
-	conn->front.eof = true;
-	if (error)
-		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
-	else if (!conn->client_ended)
-		conn_end(
-			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
-}
-
 /* What a receiving session call said, apart from the data. True: go on. */
 static bool received(struct conn *conn, enum ktls_status status)
 {
@@ -124,7 +113,7 @@ static bool received(struct conn *conn, enum ktls_status status)
 		conn_client_end(conn);
 		break;
 	case KTLS_TRUNCATED:
-		client_stopped(conn, 0);
+		conn_client_stopped(conn, 0);
 		break;
 	case KTLS_FAILED:
 		conn_session_failed(conn);
@@ -526,7 +515,7 @@ static enum step up_copy(struct conn *conn)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return STEP_DRY;
 	if (n <= 0) {
-		client_stopped(conn, n < 0 ? errno : 0);
+		conn_client_stopped(conn, n < 0 ? errno : 0);
 		return STEP_ENDED;
 	}
 	take_partial(conn, data);
@@ -721,22 +710,22 @@ void relay_update(struct conn *conn)
 {
 	/* First the service: it may pause or resume what the client sends. */
 	bool was_paused = conn->up_paused;
+	enum conn_state state = conn->state;
 	if (is_down_open(conn) && conn->service->drained && is_sink_free(&conn->front))
 		conn->service->drained(conn);
-	if (was_paused && !conn->up_paused)
-		conn_again(conn);
 	if (is_up_open(conn))
 		update_up(conn);
 	if (is_down_open(conn) && conn->back.fd >= 0)
 		update_down(conn);
+	/* What was looked at before it changed has to be looked at again. */
+	if ((was_paused && !conn->up_paused) || conn->state != state)
+		conn_again(conn);
 	if (conn->state == CONN_DOWN_ONLY)
 		relay_finish_back(conn);
 	if (conn->state == CONN_UP_ONLY)
 		conn_finish_front(conn);
-	if (conn->state >= CONN_CLOSING) {
-		conn_again(conn);
+	if (conn->state >= CONN_CLOSING)
 		return;
-	}
 	if (ktls_is_pending(conn->session))
 		endpoint_await_writable(conn->worker, &conn->front);
 	/* Last: the above may have queued something. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,22 @@ static void on_accept_timer(struct timer *timer)
 	accept_resume(container_of(timer, struct worker, accept_timer));
 }
 
+/*
+ * The kernel wakes one of those that wait on a socket, and that may have been this
+ * accept while it was being cancelled: what it was woken for is ours to take.
+ */
+static void accept_rest(struct listening *listening)
+{
+	struct pollfd ready = {.fd = listening->fd, .events = POLLIN};
+	while (poll(&ready, 1, 0) > 0) {
+		int fd = accept4(listening->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			return;
+		conn_open(listening->worker, listening->listener->server,
+			listening->listener->listener->text, fd);
+	}
+}
+
 static void on_accept(struct ring_op *op, const struct ring_result *result)
 {
 	struct listening *listening = container_of(op, struct listening, op);
@@ -85,6 +102,8 @@ static void on_accept(struct ring_op *op, const struct ring_result *result)
 		return; /* the socket has been shut down: this server is no more */
 	else if (result->value != -ECANCELED && result->value != -ECONNABORTED)
 		accept_pause(worker, -result->value);
+	if (worker->draining && !op->active)
+		accept_rest(listening);
 	accept_start(worker);
 }
 
