@@ -210,7 +210,7 @@ const struct conf_key conf_keys[] = {
 	{ TYPE("log", GROUP), .keys = log_keys },
 	{ TYPE("drain_timeout", NUMBER), ROOT(drain_timeout), SECONDS, .number = 30 },
 	{ TYPE("tickets", GROUP), .keys = tickets_keys },
-	{ TYPE("servers", LIST), ROOT(servers), RANGE(1, 1024), .keys = server_keys,
+	{ TYPE("servers", LIST), ROOT(servers), RANGE(1, 64), .keys = server_keys,
 	  .list = &server_list,
 	  .example = "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } )" },
 	{ TYPE("trustpoints", LIST), ROOT(trustpoints), RANGE(0, 1024), .keys = trustpoint_keys,

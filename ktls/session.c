@@ -475,6 +475,9 @@ static enum ktls_status receive_error(
 	case EINVAL:
 		return ktls_fail_alert(session, KTLS_ALERT_PROTOCOL_VERSION, reply,
 			"record refused: not a record of this version");
+	case ECONNRESET:
+	case EPIPE:
+		return ktls_fail(session, "client reset");
 	default:
 		return ktls_fail(session, "receive: %s", strerror(error));
 	}

@@ -49,6 +49,7 @@ enum relay_mode {
 
 struct relay {
 	enum relay_mode mode;
+	uint8_t small;     /* bulk: turns in a row that moved little */
 	struct pipe *pipe; /* leased while bytes are in it */
 	uint64_t bytes;    /* plaintext moved so far */
 };

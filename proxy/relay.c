@@ -20,8 +20,13 @@
 #define QUEUE_MAX (4 * BUF_SIZE)
 /* What one connection may move before the others get their turn. */
 #define BULK_TURN (512 * 1024)
-/* A bulk direction that moves less at a time is one of messages again. */
-#define BULK_MIN (16 * 1024)
+/*
+ * A bulk direction that moves less than this, so many times in a row, is one of
+ * messages again. Not sooner: the beginning of a body is often little, and the rest
+ * would be received into buffers that no cache holds.
+ */
+#define BULK_MIN   (16 * 1024)
+#define BULK_TRIES 4
 /* Four records in and, sealed, out: what fits a scratch buffer with room to spare. */
 #define CHUNK (4 * KTLS_RECORD_PLAINTEXT)
 /* Four full TLS 1.3 records as they come in: keeps record boundaries in step. */
@@ -619,8 +624,11 @@ static void pump(struct conn *conn, struct relay *relay, struct endpoint *source
 	if (last != STEP_DRY)
 		return;
 	source->ready = false;
-	if (relay->bytes - start < BULK_MIN)
-		relay->mode = RELAY_MESSAGE;
+	relay->small = relay->bytes - start < BULK_MIN ? (uint8_t)(relay->small + 1) : 0;
+	if (relay->small < BULK_TRIES)
+		return;
+	relay->small = 0;
+	relay->mode = RELAY_MESSAGE;
 }
 
 /* Nothing of an earlier step is left for the sink. */

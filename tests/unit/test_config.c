@@ -348,7 +348,7 @@ static void test_refused_keys(void)
 		{ SERVER "user = \"a\";\nuser = \"b\";", "3: duplicate setting name" },
 		{ "", "1: needs servers; for example: "
 		  "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } );" },
-		{ "servers = ();", "1: servers must have 1 to 1024 elements, not 0" },
+		{ "servers = ();", "1: servers must have 1 to 64 elements, not 0" },
 		{ "servers = (\n { backend = \"files:/\"; } );",
 		  "2: servers[0] needs name; for example: name = \"web\";" },
 		{ "servers = ( { name = \"web\"; } );",

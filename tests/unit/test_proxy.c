@@ -2,6 +2,7 @@
 #include "proxy/buf.h"
 #include "proxy/conn_state.h"
 #include "proxy/log.h"
+#include "proxy/pace.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/plain_http.h"
 #include "proxy/stats.h"
@@ -148,6 +149,27 @@ static void test_queue_pop_and_clear(void)
 	buf_pool_done(&pool);
 }
 
+static void test_queue_joins_small_pieces(void)
+{
+	struct buf_pool pool = {.keep_max = 8};
+	struct buf_queue queue = {NULL, NULL, 0};
+	for (unsigned i = 0; i < 3 * BUF_SIZE; i++) {
+		struct buf *buf = buf_new(&pool);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(buf);
+		buf->data[0] = (uint8_t)i;
+		buf->end = 1;
+		buf_queue_join(&queue, &pool, buf);
+	}
+	CU_ASSERT_EQUAL(queue.bytes, 3 * BUF_SIZE);
+	CU_ASSERT_EQUAL(pool.in_use, 3); /* memory follows bytes, not pieces */
+	for (unsigned i = 0; i < 3 * BUF_SIZE; i++) {
+		CU_ASSERT_EQUAL(queue.head->data[queue.head->start], (uint8_t)i);
+		buf_queue_consume(&queue, &pool, 1);
+	}
+	CU_ASSERT_EQUAL(pool.in_use, 0);
+	buf_pool_done(&pool);
+}
+
 /* ---- pipes ------------------------------------------------------------------------ */
 
 static void test_pipes_are_bounded_and_whole(void)
@@ -262,6 +284,48 @@ static void test_timer_after_long_sleep(void)
 	CU_ASSERT_EQUAL(probe.fired, fake_now);
 }
 
+/* ---- pace ------------------------------------------------------------------------------- */
+
+#define MS INT64_C(1000000)
+
+/* One window of turns that find `completions` each and last `turn` ns each. */
+static void run_window(struct pace *pace, int64_t *now, unsigned completions, int64_t turn)
+{
+	for (unsigned i = 0; i < PACE_WINDOW; i++) {
+		*now += turn;
+		if (pace_turn(pace, completions))
+			pace_decide(pace, *now);
+	}
+}
+
+static void test_pace_wants_many_connections(void)
+{
+	struct pace pace = {.window_start = 1000 * MS};
+	int64_t now = pace.window_start;
+	run_window(&pace, &now, 1, 20000); /* one connection: 50 a millisecond */
+	CU_ASSERT_FALSE(pace.on);
+	run_window(&pace, &now, 2, 8000); /* many: 250 a millisecond */
+	CU_ASSERT_TRUE(pace.on);
+	run_window(&pace, &now, 20, 60000);
+	CU_ASSERT_TRUE(pace.on);
+}
+
+static void test_pace_gives_up_and_retries(void)
+{
+	struct pace pace = {.window_start = 1000 * MS};
+	int64_t now = pace.window_start;
+	run_window(&pace, &now, 2, 8000);
+	CU_ASSERT_TRUE(pace.on);
+	run_window(&pace, &now, 5, 50000); /* waiting brings too few */
+	CU_ASSERT_FALSE(pace.on);
+	run_window(&pace, &now, 2, 8000);
+	CU_ASSERT_FALSE(pace.on); /* not again so soon */
+	now += 300 * MS;
+	run_window(&pace, &now, 0, 1); /* ends the long window */
+	run_window(&pace, &now, 2, 8000);
+	CU_ASSERT_TRUE(pace.on);
+}
+
 /* ---- log, counters, plain HTTP ---------------------------------------------------------- */
 
 static void test_log_quotes_what_peers_send(void)
@@ -363,6 +427,7 @@ static CU_TestInfo memory_tests[] = {
 	{"pool reuses and bounds", test_pool_reuses_and_bounds},
 	{"queue keeps bytes in order", test_queue_keeps_bytes_in_order},
 	{"queue pop and clear", test_queue_pop_and_clear},
+	{"queue joins small pieces", test_queue_joins_small_pieces},
 	{"pipes are bounded and whole", test_pipes_are_bounded_and_whole},
 	{"a pipe with bytes is closed", test_pipe_with_bytes_is_closed},
 	CU_TEST_INFO_NULL,
@@ -372,6 +437,12 @@ static CU_TestInfo timer_tests[] = {
 	{"timers fire in time", test_timers_fire_in_time},
 	{"a timer moves and clears", test_timer_moves_and_clears},
 	{"a long sleep loses none", test_timer_after_long_sleep},
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo pace_tests[] = {
+	{"pacing wants many connections", test_pace_wants_many_connections},
+	{"pacing gives up and retries", test_pace_gives_up_and_retries},
 	CU_TEST_INFO_NULL,
 };
 
@@ -389,6 +460,7 @@ CU_SuiteInfo proxy_suites[] = {
 	{"connection states", NULL, NULL, NULL, NULL, state_tests},
 	{"buffers and pipes", NULL, NULL, NULL, NULL, memory_tests},
 	{"timers", NULL, NULL, NULL, NULL, timer_tests},
+	{"pace", NULL, NULL, NULL, NULL, pace_tests},
 	{"log, counters, plain HTTP", NULL, NULL, NULL, NULL, text_tests},
 	CU_SUITE_INFO_NULL,
 };
