@@ -149,8 +149,8 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 	if (conn->next)
 		conn->next->link = &conn->next;
 	worker->conns = conn;
-	if (++worker->conn_count > worker->conn_peak)
-		worker->conn_peak = worker->conn_count;
+	worker->conn_count++;
+	worker_conn_opened(worker);
 	conn_set_timer(conn, (int64_t)server->conf->timeout.handshake * 1000);
 	handshake_start(conn);
 }

@@ -21,8 +21,8 @@
 #define PIPES_MAX 256
 /* Out of descriptors: how long until accepting is tried again. */
 #define ACCEPT_PAUSE_MS 100
-/* So many connections at a time are worth returning memory after. */
-#define TRIM_PEAK 256
+/* Quiet for so long, the heap gives back what handshakes have left in it. */
+#define TRIM_MS 100
 /* Lines about failed handshakes and refused connections, per second. */
 #define FAILURE_LINES 50
 
@@ -202,15 +202,32 @@ static bool is_finished(const struct worker *worker)
 	return worker->draining && worker->conn_count == 0 && !is_accepting(worker);
 }
 
+/*
+ * A handshake leaves tens of kilobytes of free heap between the objects that stay.
+ * They serve the next handshake; when none comes they go back to the system.
+ */
+static void on_trim_timer(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, trim_timer);
+	if (!worker->opened) {
+		malloc_trim(0);
+		return;
+	}
+	worker->opened = false;
+	timer_set(&worker->wheel, timer, worker->now + TRIM_MS);
+}
+
+void worker_conn_opened(struct worker *worker)
+{
+	worker->opened = true;
+	if (!worker->trim_timer.link)
+		timer_set(&worker->wheel, &worker->trim_timer, worker->now + TRIM_MS);
+}
+
 void worker_conn_gone(struct worker *worker)
 {
 	if (worker->accept_paused)
 		accept_resume(worker);
-	/* What a burst of connections leaves in the heap goes back to the system. */
-	if (worker->conn_count == 0 && worker->conn_peak >= TRIM_PEAK) {
-		worker->conn_peak = 0;
-		malloc_trim(0);
-	}
 }
 
 /* ---- the loop --------------------------------------------------------------------- */
@@ -256,6 +273,7 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	worker->failure_limit.burst = FAILURE_LINES;
 	worker->accept_timer.expired = on_accept_timer;
 	worker->drain_timer.expired = on_drain_timer;
+	worker->trim_timer.expired = on_trim_timer;
 	worker->signal_op.done = on_signal;
 	worker->scratch_in = malloc(SCRATCH_SIZE);
 	worker->scratch_out = malloc(SCRATCH_SIZE);

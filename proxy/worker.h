@@ -25,7 +25,9 @@ struct worker {
 	struct pipe_pool pipes;
 	int64_t now; /* ms, CLOCK_MONOTONIC, as of this turn */
 	struct conn *conns;
-	unsigned conn_count, conn_peak;
+	unsigned conn_count;
+	bool opened; /* a connection, since the trim timer was set */
+	struct timer trim_timer;
 	struct conn *again; /* to be updated in the next turn */
 	uint8_t *scratch_in, *scratch_out;
 	const struct snapshot *snapshot;
@@ -60,6 +62,8 @@ struct worker_options {
  */
 int worker_run(const struct worker_options *options);
 
+/* A connection has come: the heap is looked after when no more do. */
+void worker_conn_opened(struct worker *worker);
 /* A connection has gone: accepting may resume, a drained worker may end. */
 void worker_conn_gone(struct worker *worker);
 
