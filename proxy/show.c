@@ -33,26 +33,15 @@ static void offload_text(FILE *out, const struct server *server, const struct st
 		sum->offload_none);
 }
 
-static void show_offload(FILE *out, bool json, const struct snapshot *snapshot,
-	const struct stats *stats, const struct ktls_capabilities *capabilities)
+static void offload_head(FILE *out, bool json, const struct ktls_capabilities *capabilities)
 {
 	const char *why_not = obstacle(capabilities);
 	if (json)
-		fprintf(out, "{\"kernel_tls\":%s,\"servers\":[", why_not ? "false" : "true");
+		fprintf(out, "\"kernel_tls\":%s,", why_not ? "false" : "true");
 	else
 		fprintf(out, "Kernel TLS: %s%s\n%-16s %-8s %10s %10s %10s\n",
 			why_not ? "no: " : "yes", why_not ? why_not : "", "Server", "Policy",
 			"Both", "Tx only", "User space");
-	for (size_t i = 0; i < snapshot->server_count; i++) {
-		const struct server *server = &snapshot->servers[i];
-		struct stats_server sum;
-		stats_sum(stats, server->slot, &sum);
-		if (json && i)
-			fputc(',', out);
-		(json ? offload_json : offload_text)(out, server, &sum);
-	}
-	if (json)
-		fputs("]}\n", out);
 }
 
 static void sessions_json(FILE *out, const struct server *server, const struct stats_server *sum)
@@ -71,35 +60,37 @@ static void sessions_text(FILE *out, const struct server *server, const struct s
 		sum->refused, sum->handshake_failed);
 }
 
-static void show_sessions(FILE *out, bool json, const struct snapshot *snapshot,
-	const struct stats *stats, const struct ktls_capabilities *capabilities)
+static void sessions_head(FILE *out, bool json, const struct ktls_capabilities *capabilities)
 {
 	(void)capabilities;
-	if (json)
-		fputs("{\"servers\":[", out);
-	else
+	if (!json)
 		fprintf(out, "%-16s %10s %10s %10s %10s %10s\n", "Server", "Open", "Maximum",
 			"Accepted", "Refused", "Failed");
+}
+
+/* What each status prints: before the servers, and for each of them. */
+static const struct status {
+	const char *what;
+	void (*head)(FILE *out, bool json, const struct ktls_capabilities *capabilities);
+	void (*json)(FILE *out, const struct server *server, const struct stats_server *sum);
+	void (*text)(FILE *out, const struct server *server, const struct stats_server *sum);
+} statuses[] = {
+	{"offload", offload_head, offload_json, offload_text},
+	{"sessions", sessions_head, sessions_json, sessions_text},
+};
+
+static void show_servers(FILE *out, bool json, const struct status *status,
+	const struct snapshot *snapshot, const struct stats *stats)
+{
 	for (size_t i = 0; i < snapshot->server_count; i++) {
 		const struct server *server = &snapshot->servers[i];
 		struct stats_server sum;
 		stats_sum(stats, server->slot, &sum);
 		if (json && i)
 			fputc(',', out);
-		(json ? sessions_json : sessions_text)(out, server, &sum);
+		(json ? status->json : status->text)(out, server, &sum);
 	}
-	if (json)
-		fputs("]}\n", out);
 }
-
-static const struct {
-	const char *what;
-	void (*show)(FILE *out, bool json, const struct snapshot *snapshot,
-		const struct stats *stats, const struct ktls_capabilities *capabilities);
-} statuses[] = {
-	{"offload", show_offload},
-	{"sessions", show_sessions},
-};
 
 char *show_status(const char *what, bool json, const struct snapshot *snapshot,
 	const struct stats *stats, const struct ktls_capabilities *capabilities)
@@ -112,7 +103,11 @@ char *show_status(const char *what, bool json, const struct snapshot *snapshot,
 		FILE *out = open_memstream(&text, &size);
 		if (!out)
 			return NULL;
-		statuses[i].show(out, json, snapshot, stats, capabilities);
+		fputs(json ? "{" : "", out);
+		statuses[i].head(out, json, capabilities);
+		fputs(json ? "\"servers\":[" : "", out);
+		show_servers(out, json, &statuses[i], snapshot, stats);
+		fputs(json ? "]}\n" : "", out);
 		return fclose(out) == 0 ? text : NULL;
 	}
 	return NULL;

@@ -505,7 +505,8 @@ static void answer_show(struct supervisor *supervisor, int client, const char *w
 		*json = '\0';
 	char *text = show_status(words, json != NULL, supervisor->generations->snapshot,
 		supervisor->stats, &supervisor->capabilities);
-	control_reply(client, text ? 0 : 2, text ? text : "no such status");
+	control_reply(client, text ? 0 : 2,
+		text ? text : "no such status; there are offload and sessions");
 	free(text);
 }
 
