@@ -41,6 +41,11 @@ struct service {
 	void (*close)(struct conn *conn);
 };
 
+/* What one connection may move before the others get their turn. */
+#define RELAY_TURN (512 * 1024)
+/* What is moved at a time: four full records of plaintext. */
+#define RELAY_CHUNK (4 * KTLS_RECORD_PLAINTEXT)
+
 /* How one direction's bytes are moved. */
 enum relay_mode {
 	RELAY_MESSAGE, /* received and sent by the ring, buffer by buffer */
@@ -162,7 +167,7 @@ void relay_bulk_upload(struct conn *conn);
 void relay_reply(struct conn *conn, const struct ktls_output *reply);
 /*
  * Sends plaintext to the client by system call, sealed where that is ours, and
- * queues what the socket did not take. `len` is at most four full records and the
+ * queues what the socket did not take. `len` is at most RELAY_CHUNK and the
  * queue is empty. False when the connection has ended over it.
  */
 bool relay_send(struct conn *conn, const uint8_t *data, size_t len);

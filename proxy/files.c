@@ -12,10 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is sent before other connections get their turn. */
-#define TURN  (512 * 1024)
-#define CHUNK (4 * KTLS_RECORD_PLAINTEXT)
-
 /* Exists from the first byte of a request until its reply is on its way. */
 struct files {
 	struct buf_queue input; /* owned: bytes not yet taken as a request */
@@ -174,7 +170,7 @@ static void reply_finished(struct conn *conn, struct files *files)
 /* The kernel moves the pages and seals them; false: no more for now, or ended. */
 static bool file_splice(struct conn *conn, struct files *files)
 {
-	size_t want = files->length < TURN ? (size_t)files->length : TURN;
+	size_t want = files->length < RELAY_TURN ? (size_t)files->length : RELAY_TURN;
 	conn->settled = false;
 	ssize_t n = sendfile(conn->front.fd, files->fd, &files->offset, want);
 	if (n > 0) {
@@ -195,7 +191,7 @@ static bool file_splice(struct conn *conn, struct files *files)
 
 static bool file_copy(struct conn *conn, struct files *files)
 {
-	size_t want = files->length < CHUNK ? (size_t)files->length : CHUNK;
+	size_t want = files->length < RELAY_CHUNK ? (size_t)files->length : RELAY_CHUNK;
 	ssize_t n = pread(files->fd, conn->worker->scratch_in, want, files->offset);
 	if (n <= 0) {
 		conn_cut(conn, "file shorter than announced", n < 0 ? errno : 0);
@@ -211,7 +207,7 @@ static void file_send(struct conn *conn, struct files *files)
 {
 	uint64_t start = conn->down.bytes;
 	bool more = true;
-	while (more && files->length > 0 && conn->down.bytes - start < TURN)
+	while (more && files->length > 0 && conn->down.bytes - start < RELAY_TURN)
 		more = conn_is_tx_kernel(conn) ? file_splice(conn, files) : file_copy(conn, files);
 	if (conn->down.bytes != start)
 		conn_touch(conn);

@@ -18,8 +18,6 @@
 
 /* More than this in a queue, and its source is not read. */
 #define QUEUE_MAX (4 * BUF_SIZE)
-/* What one connection may move before the others get their turn. */
-#define BULK_TURN (512 * 1024)
 /*
  * A bulk direction that moves less than this, so many times in a row, is one of
  * messages again. Not sooner: the beginning of a body is often little, and the rest
@@ -27,12 +25,10 @@
  */
 #define BULK_MIN   (16 * 1024)
 #define BULK_TRIES 4
-/* Four records in and, sealed, out: what fits a scratch buffer with room to spare. */
-#define CHUNK (4 * KTLS_RECORD_PLAINTEXT)
 /* Four full TLS 1.3 records as they come in: keeps record boundaries in step. */
 #define CHUNK_SEALED (4 * (KTLS_RECORD_PLAINTEXT + 22))
 
-_Static_assert(CHUNK + 4 * KTLS_RECORD_OVERHEAD + KTLS_REPLY_ROOM <= SCRATCH_SIZE, "sealed");
+_Static_assert(RELAY_CHUNK + 4 * KTLS_RECORD_OVERHEAD + KTLS_REPLY_ROOM <= SCRATCH_SIZE, "sealed");
 _Static_assert(CHUNK_SEALED + KTLS_RECORD_MAX <= SCRATCH_SIZE, "a partial record in front");
 
 /* How a step of a bulk direction ended. */
@@ -289,7 +285,7 @@ static enum step send_now(
 
 static enum step send_to_client(struct conn *conn, const uint8_t *data, size_t len)
 {
-	assert(conn->front.queue.bytes == 0 && len <= CHUNK);
+	assert(conn->front.queue.bytes == 0 && len <= RELAY_CHUNK);
 	struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
 	struct ktls_input in = {data, len};
 	conn->settled = false;
@@ -399,7 +395,7 @@ static ssize_t splice_in(struct relay *relay, const struct endpoint *source)
 	assert(relay->pipe->bytes == 0);
 	ssize_t n;
 	do
-		n = splice(source->fd, NULL, relay->pipe->write_fd, NULL, CHUNK,
+		n = splice(source->fd, NULL, relay->pipe->write_fd, NULL, RELAY_CHUNK,
 			SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
@@ -427,12 +423,12 @@ static enum step backend_stopped(struct conn *conn, int error)
 static enum step down_copy(struct conn *conn)
 {
 	uint8_t *data = conn->worker->scratch_in;
-	ssize_t n = recv(conn->back.fd, data, CHUNK, MSG_DONTWAIT);
+	ssize_t n = recv(conn->back.fd, data, RELAY_CHUNK, MSG_DONTWAIT);
 	if (n <= 0)
 		return backend_stopped(conn, n < 0 ? errno : 0);
 	enum step step = send_to_client(conn, data, (size_t)n);
 	/* A short receive has emptied the socket: no need to hear EAGAIN. */
-	return step == STEP_MOVED && n < CHUNK ? STEP_DRY : step;
+	return step == STEP_MOVED && n < RELAY_CHUNK ? STEP_DRY : step;
 }
 
 static enum step down_splice(struct conn *conn)
@@ -614,7 +610,7 @@ static void pump(struct conn *conn, struct relay *relay, struct endpoint *source
 {
 	uint64_t start = relay->bytes;
 	enum step last = STEP_MOVED;
-	for (int i = 0; last == STEP_MOVED && relay->bytes - start < BULK_TURN && i < 64; i++)
+	for (int i = 0; last == STEP_MOVED && relay->bytes - start < RELAY_TURN && i < 64; i++)
 		last = step(conn);
 	if (relay->bytes != start)
 		conn_touch(conn);

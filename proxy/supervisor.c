@@ -242,16 +242,15 @@ static bool await_ready(int fd, unsigned count)
 	return true;
 }
 
-/* Starts workers [from, to) and waits for them. */
-static bool start_workers(
-	struct supervisor *supervisor, struct generation *generation, unsigned from, unsigned to)
+/* Starts the workers of a generation that do not run, and waits for them. */
+static bool start_workers(struct supervisor *supervisor, struct generation *generation)
 {
 	int ready[2];
 	unsigned started = 0;
 	bool complete = true;
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return false;
-	for (unsigned i = from; complete && i < to; i++)
+	for (unsigned i = 0; complete && i < generation->snapshot->workers; i++)
 		if (generation->children[i].pid == 0) {
 			complete = spawn(supervisor, generation, i, ready[1]) == 0;
 			started += complete;
@@ -330,7 +329,7 @@ static void respawn(struct supervisor *supervisor)
 	if (supervisor->stopping || !current->respawn_at || clock_ms() < current->respawn_at)
 		return;
 	current->respawn_at = 0;
-	if (!start_workers(supervisor, current, 0, current->snapshot->workers))
+	if (!start_workers(supervisor, current))
 		current->respawn_at = clock_ms() + RESPAWN_MS;
 }
 
@@ -357,7 +356,7 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 	struct generation *old = supervisor->generations;
 	generation->next = old;
 	supervisor->generations = generation;
-	if (start_workers(supervisor, generation, 0, generation->snapshot->workers)) {
+	if (start_workers(supervisor, generation)) {
 		old->draining = true;
 		old->respawn_at = 0;
 		signal_children(old, SIGQUIT);
@@ -654,7 +653,7 @@ static bool start(
 	if (!generation)
 		return false;
 	supervisor->generations = generation;
-	return start_workers(supervisor, generation, 0, snapshot->workers);
+	return start_workers(supervisor, generation);
 }
 
 static void supervisor_done(struct supervisor *supervisor)
