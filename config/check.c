@@ -1,93 +1,13 @@
 #include "config/check.h"
 
-#include <arpa/inet.h>
 #include <libconfig.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/conf.h"
-#include "config/memory.h"
+#include "config/element.h"
+#include "config/ports.h"
 #include "config/report.h"
 #include "config/text.h"
-
-/* Where a key is written, or its group when it is not. */
-static config_setting_t *member_or_group(config_setting_t *group, const char *name)
-{
-	config_setting_t *member = config_setting_get_member(group, name);
-
-	return member ? member : group;
-}
-
-/* ---- one trustpoint ----------------------------------------------------- */
-
-static bool is_pem(const struct conf_trustpoint *trustpoint)
-{
-	return trustpoint->method == CONF_METHOD_PEM;
-}
-
-static bool is_selfsigned(const struct conf_trustpoint *trustpoint)
-{
-	return trustpoint->method == CONF_METHOD_SELFSIGNED;
-}
-
-static bool is_selfsigned_ec(const struct conf_trustpoint *trustpoint)
-{
-	return is_selfsigned(trustpoint) && trustpoint->key.type == CONF_KEY_EC;
-}
-
-static bool is_selfsigned_rsa(const struct conf_trustpoint *trustpoint)
-{
-	return is_selfsigned(trustpoint) && trustpoint->key.type == CONF_KEY_RSA;
-}
-
-/* Keys that would be ignored, which none may be. */
-static const struct {
-	const char *group, *name; /* group is NULL for the trustpoint's own keys */
-	bool (*is_unused)(const struct conf_trustpoint *trustpoint);
-	const char *used_with;
-} unused_keys[] = {
-	/* clang-format off */
-	{ NULL,  "files",            is_selfsigned,     "enrollment.method = \"pem\"" },
-	{ NULL,  "key",              is_pem,            "enrollment.method = \"selfsigned\"" },
-	{ NULL,  "subject_alt_name", is_pem,            "enrollment.method = \"selfsigned\"" },
-	{ "key", "curve",            is_selfsigned_rsa, "type = \"ec\"" },
-	{ "key", "bits",             is_selfsigned_ec,  "type = \"rsa\"" },
-	/* clang-format on */
-};
-
-static void unused_refuse(struct conf_report *report, const config_setting_t *setting,
-	const struct conf_trustpoint *trustpoint)
-{
-	for (size_t i = 0; i < sizeof(unused_keys) / sizeof(unused_keys[0]); i++) {
-		const config_setting_t *group = setting;
-		if (unused_keys[i].group)
-			group = config_setting_get_member(setting, unused_keys[i].group);
-		const config_setting_t *member =
-			group ? config_setting_get_member(group, unused_keys[i].name) : NULL;
-		if (member && unused_keys[i].is_unused(trustpoint))
-			conf_report_setting(report, member, "goes only with %s; remove one of them",
-				unused_keys[i].used_with);
-	}
-}
-
-void conf_trustpoint_check(
-	struct conf_report *report, struct config_setting_t *setting, const void *element)
-{
-	const struct conf_trustpoint *trustpoint = element;
-
-	unused_refuse(report, setting, trustpoint);
-	if (!is_pem(trustpoint))
-		return;
-	if (!trustpoint->files.certificate)
-		conf_report_setting(report, member_or_group(setting, "files"),
-			"needs the certificate's file for method \"pem\"; for example: "
-			"files: { certificate = \"cert.pem\"; key = \"key.pem\"; };");
-	if (!trustpoint->files.key)
-		conf_report_setting(report, member_or_group(setting, "files"),
-			"needs the key's file for method \"pem\"; for example: "
-			"files: { certificate = \"cert.pem\"; key = \"key.pem\"; };");
-}
 
 /* ---- names -------------------------------------------------------------- */
 
@@ -109,7 +29,7 @@ static void name_check(struct conf_report *report, const config_setting_t *list,
 		if (!other || strcmp(name, other) != 0)
 			continue;
 		conf_report_setting(report,
-			member_or_group(config_setting_get_elem(list, i), "name"),
+			conf_report_place(config_setting_get_elem(list, i), "name"),
 			"%s is taken by %s[%u]; give each its own", conf_text_quote(name).text,
 			config_setting_name(list), j);
 		return;
@@ -122,12 +42,21 @@ static void names_check(struct conf_report *report, const config_setting_t *list
 		name_check(report, list, i);
 }
 
+static void server_lines_note(const config_setting_t *setting, struct conf_server *server)
+{
+	const config_setting_t *certificates = config_setting_get_member(setting, "certificates");
+
+	server->line = (int)config_setting_source_line(setting);
+	for (unsigned i = 0; i < server->certificate_count; i++)
+		server->certificates[i].line =
+			(int)config_setting_source_line(config_setting_get_elem(certificates, i));
+}
+
 static void lines_note(
 	const config_setting_t *servers, const config_setting_t *trustpoints, struct conf *conf)
 {
 	for (unsigned i = 0; i < conf->server_count; i++)
-		conf->servers[i].line =
-			(int)config_setting_source_line(config_setting_get_elem(servers, i));
+		server_lines_note(config_setting_get_elem(servers, i), &conf->servers[i]);
 	for (unsigned i = 0; i < conf->trustpoint_count; i++)
 		conf->trustpoints[i].line =
 			(int)config_setting_source_line(config_setting_get_elem(trustpoints, i));
@@ -145,9 +74,14 @@ static const struct conf_trustpoint *primary_find(
 		const struct conf_trustpoint *trustpoint = &conf->trustpoints[i];
 		if (trustpoint->primary && primary)
 			conf_report_setting(report,
-				member_or_group(config_setting_get_elem(list, i), "primary"),
+				conf_report_place(config_setting_get_elem(list, i), "primary"),
 				"can be true for one trustpoint only, and \"%s\" has it",
 				primary->name ? primary->name : "");
+		else if (trustpoint->primary && conf_trustpoint_is_anchors_only(trustpoint))
+			conf_report_setting(report,
+				conf_report_place(config_setting_get_elem(list, i), "primary"),
+				"is for a trustpoint with a certificate; this one has only "
+				"files.ca, so remove it");
 		else if (trustpoint->primary)
 			primary = trustpoint;
 	}
@@ -179,116 +113,116 @@ static const struct conf_trustpoint *trustpoint_find(
 	return NULL;
 }
 
-static void trustpoints_resolve(struct conf_report *report, const config_setting_t *list,
-	struct conf *conf, const struct conf_trustpoint *primary)
+/* What a key refers to, or the fallback when it is not written; false after a complaint. */
+static bool reference_resolve(struct conf_report *report, const config_setting_t *setting,
+	const struct conf *conf, const struct conf_trustpoint *fallback,
+	const struct conf_trustpoint **to)
 {
-	for (unsigned i = 0; i < conf->server_count; i++) {
-		const config_setting_t *setting =
-			config_setting_get_member(config_setting_get_elem(list, i), "trustpoint");
-		conf->servers[i].trustpoint =
-			setting ? trustpoint_find(report, setting, conf) : primary;
-	}
+	*to = setting ? trustpoint_find(report, setting, conf) : fallback;
+	return *to || !setting;
 }
 
-/* ---- ports -------------------------------------------------------------- */
-
-/* A port that something listens on. */
-struct claim {
-	char holder[96]; /* as messages call it */
-	const struct conf_strings *addresses;
-	unsigned port;
-	config_setting_t *setting; /* where the port is written, or who has its default */
-};
-
-static bool bytes_overlap(const void *a, const void *b, size_t size)
+/* The same, for a certificate that a server shows. */
+static bool identity_resolve(struct conf_report *report, const config_setting_t *setting,
+	const struct conf *conf, const struct conf_trustpoint *fallback,
+	const struct conf_trustpoint **to)
 {
-	static const unsigned char wildcard[sizeof(struct in6_addr)];
-
-	return memcmp(a, b, size) == 0 || memcmp(a, wildcard, size) == 0 ||
-	       memcmp(b, wildcard, size) == 0;
-}
-
-/* A wildcard is every address of its family and none of the other. */
-static bool addresses_overlap(const char *a, const char *b)
-{
-	struct in6_addr left, right;
-
-	if (inet_pton(AF_INET, a, &left) == 1 && inet_pton(AF_INET, b, &right) == 1)
-		return bytes_overlap(&left, &right, sizeof(struct in_addr));
-	if (inet_pton(AF_INET6, a, &left) == 1 && inet_pton(AF_INET6, b, &right) == 1)
-		return bytes_overlap(&left, &right, sizeof(struct in6_addr));
-	return false;
-}
-
-static bool claims_overlap(const struct claim *a, const struct claim *b)
-{
-	if (a->port != b->port || a->port == 0)
+	if (!reference_resolve(report, setting, conf, fallback, to))
 		return false;
-	for (size_t i = 0; i < a->addresses->count; i++) {
-		for (size_t j = 0; j < b->addresses->count; j++) {
-			if (addresses_overlap(a->addresses->items[i], b->addresses->items[j]))
-				return true;
-		}
-	}
+	if (!setting || !conf_trustpoint_is_anchors_only(*to))
+		return true;
+	conf_report_setting(report, setting,
+		"\"%s\" has only files.ca; give it files.certificate and files.key, "
+		"or name another",
+		(*to)->name);
+	*to = NULL;
 	return false;
 }
 
-static void claims_compare(struct conf_report *report, const struct claim *claims, size_t count)
+static bool has_anchors(const struct conf_trustpoint *trustpoint)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (!claims_overlap(&claims[i], &claims[j]))
-				continue;
-			conf_report_add(report, config_setting_source_file(claims[i].setting),
-				config_setting_source_line(claims[i].setting),
-				"Port %u in use by %s; choose another port or address",
-				claims[i].port, claims[j].holder);
-			break;
-		}
-	}
+	return trustpoint && trustpoint->method == CONF_METHOD_PEM &&
+	       (trustpoint->files.ca || trustpoint->files.chain);
 }
 
-static void addresses_check(
-	struct conf_report *report, config_setting_t *setting, const struct conf_strings *addresses)
+/* Whose anchors count: those of the trustpoint that is named, or of the server's own. */
+static void client_auth_resolve(struct conf_report *report, const config_setting_t *group,
+	const struct conf *conf, struct conf_server *server)
 {
-	for (size_t i = 0; i < addresses->count; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (!addresses_overlap(addresses->items[i], addresses->items[j]))
-				continue;
-			conf_report_setting(report, member_or_group(setting, "secure_address"),
-				"has \"%s\" and \"%s\", which overlap; remove one",
-				addresses->items[j], addresses->items[i]);
-			return;
-		}
-	}
+	const config_setting_t *setting =
+		config_setting_get_member(group, "client_auth_trustpoint");
+	const struct conf_trustpoint **to = &server->client_auth_trustpoint;
+
+	if (!reference_resolve(report, setting, conf, server->trustpoint, to) || has_anchors(*to))
+		return;
+	if (setting)
+		conf_report_setting(report, setting,
+			"\"%s\" has no trust anchors; give it method \"pem\" and files.ca",
+			(*to)->name);
+	else
+		conf_report_setting(report, config_setting_get_member(group, "client_auth"),
+			"needs trust anchors; name a trustpoint that has files.ca in "
+			"client_auth_trustpoint");
 }
 
-static void ports_check(
-	struct conf_report *report, const config_setting_t *list, const struct conf *conf)
+static void server_resolve(struct conf_report *report, const config_setting_t *group,
+	const struct conf *conf, const struct conf_trustpoint *primary, struct conf_server *server)
 {
-	size_t count = 0;
+	const config_setting_t *certificates = config_setting_get_member(group, "certificates");
+	bool is_resolved = identity_resolve(report, config_setting_get_member(group, "trustpoint"),
+		conf, primary, &server->trustpoint);
 
-	if (conf->server_count == 0)
-		return;
-	struct claim *claims = conf_report_memory(
-		report, conf_memory_resize(NULL, conf->server_count * sizeof(*claims)));
-	if (!claims)
-		return;
-	for (unsigned i = 0; i < conf->server_count; i++) {
-		const struct conf_server *server = &conf->servers[i];
-		config_setting_t *setting = config_setting_get_elem(list, i);
-		if (!server->secure_server)
-			continue;
-		addresses_check(report, setting, &server->secure_address);
-		struct claim *claim = &claims[count++];
-		*claim = (struct claim){.addresses = &server->secure_address,
-			.port = server->secure_port,
-			.setting = member_or_group(setting, "secure_port")};
-		snprintf(claim->holder, sizeof(claim->holder), "server \"%s\"",
-			server->name ? server->name : "");
+	for (unsigned i = 0; i < server->certificate_count; i++) {
+		const config_setting_t *certificate = config_setting_get_elem(certificates, i);
+		identity_resolve(report, config_setting_get_member(certificate, "trustpoint"), conf,
+			NULL, &server->certificates[i].trustpoint);
 	}
-	claims_compare(report, claims, count);
-	free(claims);
+	if (is_resolved && server->client_auth != CONF_CLIENT_AUTH_NONE)
+		client_auth_resolve(report, group, conf, server);
+}
+
+/* ---- the servers' certificates ------------------------------------------ */
+
+static bool is_same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/*
+ * Several certificates of one name differ in their keys and go to the same backend.
+ * True when there was something to complain about.
+ */
+static bool certificate_compare(struct conf_report *report, const config_setting_t *setting,
+	const struct conf_certificate *certificates, unsigned i, unsigned j)
+{
+	const struct conf_certificate *later = &certificates[i], *earlier = &certificates[j];
+
+	if (!is_same_text(later->server_name, earlier->server_name))
+		return false;
+	bool is_same = later->trustpoint && later->trustpoint == earlier->trustpoint;
+	bool is_split =
+		later->server_name && !is_same_text(later->backend.text, earlier->backend.text);
+	if (is_same)
+		conf_report_setting(report, setting,
+			"has the server_name and the trustpoint of certificates[%u]; remove one",
+			j);
+	else if (is_split)
+		conf_report_setting(report, setting,
+			"has the server_name of certificates[%u], but another backend; "
+			"give both the same",
+			j);
+	return is_same || is_split;
+}
+
+static void certificates_check(struct conf_report *report, const config_setting_t *certificates,
+	const struct conf_server *server)
+{
+	for (unsigned i = 0; i < server->certificate_count; i++) {
+		const config_setting_t *setting = config_setting_get_elem(certificates, i);
+		unsigned j = 0;
+		while (j < i && !certificate_compare(report, setting, server->certificates, i, j))
+			j++;
+	}
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -303,6 +237,11 @@ void conf_check(struct conf_report *report, const struct config_setting_t *root,
 	names_check(report, servers, conf->server_count);
 	names_check(report, trustpoints, conf->trustpoint_count);
 	const struct conf_trustpoint *primary = primary_find(report, trustpoints, conf);
-	trustpoints_resolve(report, servers, conf, primary);
-	ports_check(report, servers, conf);
+	for (unsigned i = 0; i < conf->server_count; i++) {
+		const config_setting_t *server = config_setting_get_elem(servers, i);
+		server_resolve(report, server, conf, primary, &conf->servers[i]);
+		certificates_check(report, config_setting_get_member(server, "certificates"),
+			&conf->servers[i]);
+	}
+	conf_ports_check(report, servers, conf);
 }

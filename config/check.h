@@ -8,12 +8,8 @@ struct config_setting_t;
 
 /*
  * Names, references and ports of a file that has been read. Resolves the
- * servers' trustpoints and notes the lines of servers and trustpoints.
+ * servers' trustpoints and notes the lines of servers, certificates and trustpoints.
  */
 void conf_check(struct conf_report *report, const struct config_setting_t *root, struct conf *conf);
-
-/* One struct conf_trustpoint: do its method and its other keys belong together? */
-void conf_trustpoint_check(
-	struct conf_report *report, struct config_setting_t *setting, const void *element);
 
 #endif

@@ -22,7 +22,19 @@ enum conf_offload {
 	CONF_OFFLOAD_OFF,      /* user space */
 	CONF_OFFLOAD_REQUIRED, /* both directions or no connection */
 };
-enum conf_mode { CONF_MODE_TUNNEL };
+enum conf_mode {
+	CONF_MODE_HTTP,   /* HTTP/1.1 is read and its heads are rewritten */
+	CONF_MODE_TUNNEL, /* bytes pass as they are */
+};
+enum conf_client_auth {
+	CONF_CLIENT_AUTH_NONE,     /* no certificate is asked for */
+	CONF_CLIENT_AUTH_OPTIONAL, /* asked for; the backend is told of none or a bad one */
+	CONF_CLIENT_AUTH_REQUIRED, /* without a good one the handshake fails */
+};
+/* What the plain HTTP server does with a request. */
+enum conf_action { CONF_ACTION_REDIRECT, CONF_ACTION_PROXY, CONF_ACTION_REFUSE };
+enum conf_authentication { CONF_AUTHENTICATION_NONE, CONF_AUTHENTICATION_BASIC };
+enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 enum conf_backend_type { CONF_BACKEND_TCP, CONF_BACKEND_UNIX, CONF_BACKEND_FILES };
 enum conf_method { CONF_METHOD_SELFSIGNED, CONF_METHOD_PEM };
 enum conf_key_type { CONF_KEY_EC, CONF_KEY_RSA };
@@ -44,7 +56,41 @@ struct conf_backend {
 /* Seconds; 0 means no limit. */
 struct conf_timeout_policy {
 	unsigned handshake;
-	unsigned idle;
+	unsigned header;   /* from the first byte of a request to the end of its head */
+	unsigned connect;  /* of a connection to the backend */
+	unsigned idle;     /* nothing received, nothing could be sent */
+	unsigned life;     /* from the start of the connection; a request in progress is finished */
+	unsigned requests; /* on one connection: a number, not a time */
+};
+
+/* What a request may be; beyond it is answered 414, 431 or 413. */
+struct conf_limits {
+	unsigned request_line; /* bytes */
+	unsigned head;         /* bytes, of a response's head too */
+	unsigned fields;       /* header lines */
+	uint64_t body;         /* bytes; 0: no limit */
+};
+
+/* One line of an access class, in the order of the file; nothing that matches: denied. */
+struct conf_access_rule {
+	bool permit;
+	int family;          /* AF_INET, AF_INET6, or AF_UNSPEC for "any" */
+	unsigned prefix;     /* bits of `network` that count */
+	uint8_t network[16]; /* in network byte order; bits behind the prefix are 0 */
+};
+
+/* What the plain server does below a path; the first one that matches counts. */
+struct conf_path_action {
+	char *path; /* begins with '/' */
+	enum conf_action action;
+};
+
+/* A further certificate of a server. */
+struct conf_certificate {
+	int line;
+	char *server_name; /* exact, or "*.DOMAIN"; NULL: beside the server's own, for any name */
+	const struct conf_trustpoint *trustpoint; /* borrowed */
+	struct conf_backend backend;              /* for this name; its text is NULL when not set */
 };
 
 struct conf_server {
@@ -53,14 +99,36 @@ struct conf_server {
 	bool secure_server;
 	struct conf_strings secure_address; /* numeric IPv4 and IPv6 addresses */
 	uint16_t secure_port;               /* 0: any free port */
+	bool http_server;                   /* the plain one */
+	struct conf_strings http_address;
+	uint16_t http_port;                   /* 0: any free port */
+	struct conf_path_action *http_action; /* none that matches: redirect */
+	size_t http_action_count;
 	struct conf_backend backend;
 	enum conf_mode mode;
 	const struct conf_trustpoint *trustpoint; /* borrowed; NULL: self-signed default */
-	struct conf_strings ciphersuites;         /* empty: the default set */
+	struct conf_certificate *certificates;
+	size_t certificate_count;
+	struct conf_strings ciphersuites; /* OpenSSL's or IOS's names; empty: the default set */
 	bool tls12, tls13;
 	enum conf_offload offload;
+	enum conf_client_auth client_auth;
+	const struct conf_trustpoint *client_auth_trustpoint; /* borrowed; whose anchors count */
+	struct conf_access_rule *access_class;
+	size_t access_rule_count; /* 0: everybody is permitted */
 	unsigned max_connections;
 	struct conf_timeout_policy timeout;
+	struct conf_limits limits;
+	unsigned backend_connections; /* idle ones kept by each worker; 0: none */
+	bool proxy_protocol;          /* version 2, in front of what the backend gets */
+	bool forwarded;               /* X-Forwarded-* and Forwarded */
+	unsigned hsts;                /* seconds of Strict-Transport-Security; 0: not sent */
+	struct conf_strings response_headers; /* "NAME: VALUE", set in every response */
+	struct {
+		enum conf_authentication method;
+		char *file;  /* htpasswd, absolute; NULL without a method */
+		char *realm; /* without '"', '\\' or control characters */
+	} authentication;
 };
 
 struct conf_trustpoint {
@@ -69,7 +137,11 @@ struct conf_trustpoint {
 	bool primary;
 	enum conf_method method;
 	struct {
-		char *certificate, *key, *chain; /* method pem; chain may be NULL */
+		/*
+		 * Method pem. Certificate and key are both NULL in a trustpoint that only says
+		 * whom to trust; chain and ca may be NULL.
+		 */
+		char *certificate, *key, *chain, *ca;
 	} files;
 	struct {
 		enum conf_key_type type;
@@ -91,6 +163,8 @@ struct conf {
 	struct {
 		enum conf_log_level level;
 		char *target; /* "stderr", "syslog" or an absolute path */
+		char *access; /* absolute path of the access log; NULL: none is written */
+		enum conf_access_format access_format;
 	} log;
 	struct {
 		char *file;        /* NULL: keys made and rotated by the supervisor */

@@ -1,7 +1,9 @@
 #include "config/reader.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <libconfig.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -56,15 +58,20 @@ static void bool_store(void *object, size_t offset, bool value)
 	memcpy(field_at(object, offset), &value, sizeof(value));
 }
 
-static void number_store(const struct conf_key *key, void *object, unsigned value)
+static void number_store(const struct conf_key *key, void *object, uint64_t value)
 {
+	void *field = field_at(object, key->offset);
+
 	if (key->type == CONF_TYPE_BOOL) {
 		bool_store(object, key->offset, value != 0);
 	} else if (key->type == CONF_TYPE_PORT) {
 		uint16_t port = (uint16_t)value;
-		memcpy(field_at(object, key->offset), &port, sizeof(port));
+		memcpy(field, &port, sizeof(port));
+	} else if (key->type == CONF_TYPE_SIZE) {
+		memcpy(field, &value, sizeof(value));
 	} else {
-		memcpy(field_at(object, key->offset), &value, sizeof(value));
+		unsigned number = (unsigned)value;
+		memcpy(field, &number, sizeof(number));
 	}
 }
 
@@ -74,6 +81,8 @@ static void text_store(
 	char *copy = key->type == CONF_TYPE_PATH ? conf_path_resolve(report->directory, text)
 						 : conf_text_copy(text);
 
+	for (char *at = copy; key->type == CONF_TYPE_DOMAIN && at && *at; at++)
+		*at = (char)tolower((unsigned char)*at);
 	pointer_store(object, key->offset, conf_report_memory(report, copy));
 }
 
@@ -93,6 +102,74 @@ static void strings_append(
 
 	if (copy)
 		strings->items[strings->count++] = copy;
+}
+
+/* The zeroed elements of a list, which are its own from here on; NULL when there are none. */
+static char *elements_new(
+	struct conf_report *report, const struct conf_key *key, void *object, unsigned count)
+{
+	size_t size = count * key->list->element_size;
+
+	if (count == 0)
+		return NULL;
+	char *elements = conf_report_memory(report, conf_memory_resize(NULL, size));
+	if (!elements)
+		return NULL;
+	memset(elements, 0, size);
+	pointer_store(object, key->offset, elements);
+	count_store(key, object, count);
+	return elements;
+}
+
+/* ---- defaults ----------------------------------------------------------- */
+
+static void strings_default(
+	struct conf_report *report, const struct conf_key *key, struct conf_strings *strings)
+{
+	size_t count = 0;
+
+	while (key->texts && key->texts[count])
+		count++;
+	if (!strings_reserve(report, strings, count))
+		return;
+	for (size_t i = 0; i < count; i++)
+		strings_append(report, strings, key->texts[i]);
+}
+
+static void value_default(struct conf_report *report, const struct conf_key *key, void *object)
+{
+	switch (key->type) {
+	case CONF_TYPE_BOOL:
+	case CONF_TYPE_NUMBER:
+	case CONF_TYPE_SIZE:
+	case CONF_TYPE_PORT:
+	case CONF_TYPE_CHOICE:
+		number_store(key, object, key->number);
+		break;
+	case CONF_TYPE_WORD:
+	case CONF_TYPE_STRING:
+	case CONF_TYPE_DOMAIN:
+	case CONF_TYPE_PATH:
+		if (key->text)
+			text_store(report, key, object, key->text);
+		break;
+	case CONF_TYPE_FLAGS:
+		for (const struct conf_choice *choice = key->choices; choice->word; choice++)
+			bool_store(object, choice->value, true);
+		break;
+	case CONF_TYPE_STRINGS:
+		strings_default(report, key, field_at(object, key->offset));
+		break;
+	case CONF_TYPE_GROUP:
+		conf_group_read(report, key->keys, NULL, object);
+		break;
+	case CONF_TYPE_BACKEND:
+	case CONF_TYPE_REFERENCE:
+	case CONF_TYPE_LIST:
+	case CONF_TYPE_ACCESS:
+	case CONF_TYPE_LATER:
+		break;
+	}
 }
 
 /* ---- types -------------------------------------------------------------- */
@@ -145,9 +222,19 @@ static bool count_expect(
 
 	if (count >= key->minimum && count <= key->maximum)
 		return true;
-	conf_report_setting(report, setting, "must have %u to %u elements, not %u", key->minimum,
-		key->maximum, count);
+	conf_report_setting(report, setting,
+		"must have %" PRIu64 " to %" PRIu64 " elements, not %u", key->minimum, key->maximum,
+		count);
 	return false;
+}
+
+static bool array_expect(
+	struct conf_report *report, const struct conf_key *key, const config_setting_t *setting)
+{
+	const char *what = "an array of strings: [ \"...\" ]";
+
+	return type_expect(report, setting, CONFIG_TYPE_ARRAY, what) &&
+	       count_expect(report, key, setting);
 }
 
 static bool syntax_expect(struct conf_report *report, const struct conf_syntax *syntax,
@@ -175,17 +262,18 @@ static void number_read(struct conf_report *report, const struct conf_key *key,
 	char what[64];
 	long long value;
 
-	snprintf(what, sizeof(what), "a whole number from %u to %u", key->minimum, key->maximum);
+	snprintf(what, sizeof(what), "a whole number from %" PRIu64 " to %" PRIu64, key->minimum,
+		key->maximum);
 	if (config_setting_type(setting) == CONFIG_TYPE_INT64)
 		value = config_setting_get_int64(setting);
 	else if (type_expect(report, setting, CONFIG_TYPE_INT, what))
 		value = config_setting_get_int(setting);
 	else
 		return;
-	if (value < key->minimum || value > key->maximum)
+	if (value < 0 || (uint64_t)value < key->minimum || (uint64_t)value > key->maximum)
 		conf_report_setting(report, setting, "must be %s, not %lld", what, value);
 	else
-		number_store(key, object, (unsigned)value);
+		number_store(key, object, (uint64_t)value);
 }
 
 struct choice_words {
@@ -251,7 +339,7 @@ static void choice_read(struct conf_report *report, const struct conf_key *key,
 	const struct conf_choice *choice = choice_expect(report, key->choices, setting);
 
 	if (choice)
-		number_store(key, object, (unsigned)choice->value);
+		number_store(key, object, choice->value);
 }
 
 static void word_read(struct conf_report *report, const struct conf_key *key,
@@ -266,8 +354,7 @@ static void word_read(struct conf_report *report, const struct conf_key *key,
 static void flags_read(struct conf_report *report, const struct conf_key *key,
 	config_setting_t *setting, void *object)
 {
-	if (!type_expect(report, setting, CONFIG_TYPE_ARRAY, "an array of strings: [ \"...\" ]") ||
-		!count_expect(report, key, setting))
+	if (!array_expect(report, key, setting))
 		return;
 	for (unsigned i = 0; i < (unsigned)config_setting_length(setting); i++) {
 		const struct conf_choice *choice =
@@ -280,18 +367,15 @@ static void flags_read(struct conf_report *report, const struct conf_key *key,
 static void string_read(struct conf_report *report, const struct conf_key *key,
 	config_setting_t *setting, void *object)
 {
-	const char *text = string_expect(report, setting, "a string");
+	bool is_path = key->type == CONF_TYPE_PATH;
+	const char *text =
+		string_expect(report, setting, is_path ? "a path in quotes" : "a string");
 
-	if (text && syntax_expect(report, key->syntax, setting, text))
-		text_store(report, key, object, text);
-}
-
-static void path_read(struct conf_report *report, const struct conf_key *key,
-	config_setting_t *setting, void *object)
-{
-	const char *text = string_expect(report, setting, "a path in quotes");
-
-	if (text && syntax_expect(report, &conf_syntax_path, setting, text))
+	if (!text)
+		return;
+	if (key->is_empty_default && *text == '\0')
+		value_default(report, key, object);
+	else if (syntax_expect(report, is_path ? &conf_syntax_path : key->syntax, setting, text))
 		text_store(report, key, object, text);
 }
 
@@ -299,10 +383,8 @@ static void strings_read(struct conf_report *report, const struct conf_key *key,
 	config_setting_t *setting, void *object)
 {
 	struct conf_strings *strings = field_at(object, key->offset);
-	const char *what = "an array of strings: [ \"...\" ]";
 
-	if (!type_expect(report, setting, CONFIG_TYPE_ARRAY, what) ||
-		!count_expect(report, key, setting))
+	if (!array_expect(report, key, setting))
 		return;
 	unsigned count = (unsigned)config_setting_length(setting);
 	if (!strings_reserve(report, strings, count))
@@ -359,26 +441,64 @@ static void element_read(struct conf_report *report, const struct conf_key *key,
 		key->list->check(report, setting, element);
 }
 
+static void access_read(struct conf_report *report, const struct conf_key *key,
+	config_setting_t *setting, void *object)
+{
+	if (!array_expect(report, key, setting))
+		return;
+	unsigned count = (unsigned)config_setting_length(setting);
+	char *rules = elements_new(report, key, object, count);
+	for (unsigned i = 0; rules && i < count; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, i);
+		struct conf_access_rule rule;
+		struct conf_reason why;
+		const char *text = string_expect(report, element, "a string");
+		if (text && !conf_access_rule_parse(text, &rule, &why))
+			conf_report_setting(report, element, "%s; it is %s", why.text,
+				conf_text_quote(text).text);
+		else if (text)
+			memcpy(rules + i * sizeof(rule), &rule, sizeof(rule));
+	}
+}
+
+/* One word for the whole list. */
+static void list_word_read(struct conf_report *report, const struct conf_key *key,
+	config_setting_t *setting, void *object)
+{
+	char *element = elements_new(report, key, object, 1);
+
+	if (!element)
+		return;
+	conf_group_read(report, key->keys, NULL, element);
+	choice_read(report, key->list->word, setting, element);
+}
+
+static bool list_expect(
+	struct conf_report *report, const struct conf_key *key, const config_setting_t *setting)
+{
+	const struct conf_key *word = key->list->word;
+	char what[192];
+
+	snprintf(what, sizeof(what), "%s%sa list of groups: ( { ... }, { ... } )",
+		word ? choice_list(word->choices).text : "", word ? " or " : "");
+	return type_expect(report, setting, CONFIG_TYPE_LIST, what) &&
+	       count_expect(report, key, setting);
+}
+
 static void list_read(struct conf_report *report, const struct conf_key *key,
 	config_setting_t *setting, void *object)
 {
-	const char *what = "a list of groups: ( { ... }, { ... } )";
-
-	if (!type_expect(report, setting, CONFIG_TYPE_LIST, what) ||
-		!count_expect(report, key, setting))
+	if (key->list->word && config_setting_type(setting) == CONFIG_TYPE_STRING) {
+		list_word_read(report, key, setting, object);
+		return;
+	}
+	if (!list_expect(report, key, setting))
 		return;
 	unsigned count = (unsigned)config_setting_length(setting);
-	size_t size = key->list->element_size;
-	if (count == 0)
-		return;
-	char *elements = conf_report_memory(report, conf_memory_resize(NULL, count * size));
-	if (!elements)
-		return;
-	memset(elements, 0, count * size);
-	pointer_store(object, key->offset, elements);
-	count_store(key, object, count);
-	for (unsigned i = 0; i < count; i++)
-		element_read(report, key, config_setting_get_elem(setting, i), elements + i * size);
+	char *elements = elements_new(report, key, object, count);
+	for (unsigned i = 0; elements && i < count; i++)
+		element_read(report, key, config_setting_get_elem(setting, i),
+			elements + i * key->list->element_size);
 }
 
 static void later_read(struct conf_report *report, const struct conf_key *key,
@@ -394,68 +514,23 @@ static void (*const value_read[])(struct conf_report *report, const struct conf_
 	config_setting_t *setting, void *object) = {
 	[CONF_TYPE_BOOL]      = bool_read,
 	[CONF_TYPE_NUMBER]    = number_read,
+	[CONF_TYPE_SIZE]      = number_read,
 	[CONF_TYPE_PORT]      = number_read,
 	[CONF_TYPE_CHOICE]    = choice_read,
 	[CONF_TYPE_WORD]      = word_read,
 	[CONF_TYPE_FLAGS]     = flags_read,
 	[CONF_TYPE_STRING]    = string_read,
-	[CONF_TYPE_PATH]      = path_read,
+	[CONF_TYPE_DOMAIN]    = string_read,
+	[CONF_TYPE_PATH]      = string_read,
 	[CONF_TYPE_STRINGS]   = strings_read,
 	[CONF_TYPE_BACKEND]   = backend_read,
 	[CONF_TYPE_REFERENCE] = reference_read,
 	[CONF_TYPE_GROUP]     = group_read,
 	[CONF_TYPE_LIST]      = list_read,
+	[CONF_TYPE_ACCESS]    = access_read,
 	[CONF_TYPE_LATER]     = later_read,
 };
 /* clang-format on */
-
-/* ---- defaults ----------------------------------------------------------- */
-
-static void strings_default(
-	struct conf_report *report, const struct conf_key *key, struct conf_strings *strings)
-{
-	size_t count = 0;
-
-	while (key->texts && key->texts[count])
-		count++;
-	if (!strings_reserve(report, strings, count))
-		return;
-	for (size_t i = 0; i < count; i++)
-		strings_append(report, strings, key->texts[i]);
-}
-
-static void value_default(struct conf_report *report, const struct conf_key *key, void *object)
-{
-	switch (key->type) {
-	case CONF_TYPE_BOOL:
-	case CONF_TYPE_NUMBER:
-	case CONF_TYPE_PORT:
-	case CONF_TYPE_CHOICE:
-		number_store(key, object, key->number);
-		break;
-	case CONF_TYPE_WORD:
-	case CONF_TYPE_STRING:
-	case CONF_TYPE_PATH:
-		if (key->text)
-			text_store(report, key, object, key->text);
-		break;
-	case CONF_TYPE_FLAGS:
-		for (const struct conf_choice *choice = key->choices; choice->word; choice++)
-			bool_store(object, choice->value, true);
-		break;
-	case CONF_TYPE_STRINGS:
-		strings_default(report, key, field_at(object, key->offset));
-		break;
-	case CONF_TYPE_GROUP:
-		conf_group_read(report, key->keys, NULL, object);
-		break;
-	case CONF_TYPE_BACKEND:
-	case CONF_TYPE_REFERENCE:
-	case CONF_TYPE_LIST:
-	case CONF_TYPE_LATER:
-		break;
-	}
-}
 
 /* ---- groups ------------------------------------------------------------- */
 
@@ -542,7 +617,9 @@ static void value_free(const struct conf_key *key, void *object)
 	switch (key->type) {
 	case CONF_TYPE_WORD:
 	case CONF_TYPE_STRING:
+	case CONF_TYPE_DOMAIN:
 	case CONF_TYPE_PATH:
+	case CONF_TYPE_ACCESS:
 		free(pointer_fetch(object, key->offset));
 		break;
 	case CONF_TYPE_STRINGS:
@@ -559,6 +636,7 @@ static void value_free(const struct conf_key *key, void *object)
 		break;
 	case CONF_TYPE_BOOL:
 	case CONF_TYPE_NUMBER:
+	case CONF_TYPE_SIZE:
 	case CONF_TYPE_PORT:
 	case CONF_TYPE_CHOICE:
 	case CONF_TYPE_FLAGS:

@@ -136,6 +136,13 @@ void conf_report_setting(
 	free(message);
 }
 
+struct config_setting_t *conf_report_place(struct config_setting_t *group, const char *name)
+{
+	config_setting_t *member = config_setting_get_member(group, name);
+
+	return member ? member : group;
+}
+
 void conf_report_finish(struct conf_report *report, struct conf_errors *errors)
 {
 	char **lines = NULL;

@@ -31,6 +31,9 @@ void conf_report_add(struct conf_report *report, const char *file, unsigned line
 void conf_report_setting(struct conf_report *report, const struct config_setting_t *setting,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Where a complaint about a key belongs: at the key, or at its group when it is not written. */
+struct config_setting_t *conf_report_place(struct config_setting_t *group, const char *name);
+
 /* Memory ran out: returns `pointer`, and remembers when it is NULL. */
 void *conf_report_memory(struct conf_report *report, void *pointer);
 

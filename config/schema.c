@@ -1,12 +1,14 @@
 #include "config/schema.h"
 
-#include "config/check.h"
 #include "config/conf.h"
+#include "config/element.h"
 #include "config/syntax.h"
 
-#define ROOT(field)       .offset = offsetof(struct conf, field)
-#define SERVER(field)     .offset = offsetof(struct conf_server, field)
-#define TRUSTPOINT(field) .offset = offsetof(struct conf_trustpoint, field)
+#define ROOT(field)        .offset = offsetof(struct conf, field)
+#define SERVER(field)      .offset = offsetof(struct conf_server, field)
+#define TRUSTPOINT(field)  .offset = offsetof(struct conf_trustpoint, field)
+#define CERTIFICATE(field) .offset = offsetof(struct conf_certificate, field)
+#define PATH_ACTION(field) .offset = offsetof(struct conf_path_action, field)
 
 #define TYPE(key, kind)  .name = (key), .type = CONF_TYPE_##kind
 #define RANGE(low, high) .minimum = (low), .maximum = (high)
@@ -41,8 +43,34 @@ static const struct conf_choice log_levels[] = {
 };
 
 static const struct conf_choice modes[] = {
+	{ .word = "http",   .value = CONF_MODE_HTTP },
 	{ .word = "tunnel", .value = CONF_MODE_TUNNEL },
-	{ .word = "http",   .is_later = true },
+	{ .word = NULL },
+};
+
+static const struct conf_choice actions[] = {
+	{ .word = "redirect", .value = CONF_ACTION_REDIRECT },
+	{ .word = "proxy",    .value = CONF_ACTION_PROXY },
+	{ .word = "refuse",   .value = CONF_ACTION_REFUSE },
+	{ .word = NULL },
+};
+
+static const struct conf_choice client_auths[] = {
+	{ .word = "none",     .value = CONF_CLIENT_AUTH_NONE },
+	{ .word = "optional", .value = CONF_CLIENT_AUTH_OPTIONAL },
+	{ .word = "required", .value = CONF_CLIENT_AUTH_REQUIRED },
+	{ .word = NULL },
+};
+
+static const struct conf_choice authentications[] = {
+	{ .word = "none",  .value = CONF_AUTHENTICATION_NONE },
+	{ .word = "basic", .value = CONF_AUTHENTICATION_BASIC },
+	{ .word = NULL },
+};
+
+static const struct conf_choice access_formats[] = {
+	{ .word = "combined", .value = CONF_ACCESS_COMBINED },
+	{ .word = "json",     .value = CONF_ACCESS_JSON },
 	{ .word = NULL },
 };
 
@@ -81,12 +109,63 @@ static const struct conf_choice curves[] = {
 
 static const char *const any_address[] = { "0.0.0.0", "::", NULL };
 
+static const struct conf_key path_action_keys[] = {
+	{ TYPE("path", STRING), PATH_ACTION(path), SYNTAX(url_path), .text = "/",
+	  .example = "path = \"/soap/\"" },
+	{ TYPE("action", CHOICE), PATH_ACTION(action), .choices = actions,
+	  .number = CONF_ACTION_REDIRECT, .example = "action = \"refuse\"" },
+	{ .name = NULL },
+};
+
+static const struct conf_list path_action_list = {
+	.count_offset = offsetof(struct conf_server, http_action_count),
+	.element_size = sizeof(struct conf_path_action),
+	.word = &path_action_keys[1],
+};
+
+static const struct conf_key certificate_keys[] = {
+	{ TYPE("server_name", DOMAIN), CERTIFICATE(server_name), SYNTAX(server_name) },
+	{ TYPE("trustpoint", REFERENCE), .example = "trustpoint = \"TP2\"" },
+	{ TYPE("backend", BACKEND), CERTIFICATE(backend) },
+	{ .name = NULL },
+};
+
+static const struct conf_list certificate_list = {
+	.count_offset = offsetof(struct conf_server, certificate_count),
+	.element_size = sizeof(struct conf_certificate),
+	.check = conf_certificate_check,
+};
+
+static const struct conf_list access_list = {
+	.count_offset = offsetof(struct conf_server, access_rule_count),
+	.element_size = sizeof(struct conf_access_rule),
+};
+
 static const struct conf_key timeout_keys[] = {
 	{ TYPE("handshake", NUMBER), SERVER(timeout.handshake), SECONDS, .number = 10 },
+	{ TYPE("header", NUMBER), SERVER(timeout.header), SECONDS, .number = 10 },
+	{ TYPE("connect", NUMBER), SERVER(timeout.connect), SECONDS, .number = 10 },
 	{ TYPE("idle", NUMBER), SERVER(timeout.idle), SECONDS, .number = 180 },
-	LATER("header"),
-	LATER("life"),
-	LATER("requests"),
+	{ TYPE("life", NUMBER), SERVER(timeout.life), SECONDS, .number = 0 },
+	{ TYPE("requests", NUMBER), SERVER(timeout.requests), RANGE(0, 86400), .number = 0 },
+	{ .name = NULL },
+};
+
+static const struct conf_key limits_keys[] = {
+	{ TYPE("request_line", NUMBER), SERVER(limits.request_line), RANGE(256, 16000),
+	  .number = 8192 },
+	{ TYPE("head", NUMBER), SERVER(limits.head), RANGE(1024, 16384), .number = 16384 },
+	{ TYPE("fields", NUMBER), SERVER(limits.fields), RANGE(8, 1000), .number = 100 },
+	{ TYPE("body", SIZE), SERVER(limits.body), RANGE(0, INT64_MAX), .number = 0 },
+	{ .name = NULL },
+};
+
+static const struct conf_key authentication_keys[] = {
+	{ TYPE("method", CHOICE), SERVER(authentication.method), .choices = authentications,
+	  .number = CONF_AUTHENTICATION_NONE },
+	{ TYPE("file", PATH), SERVER(authentication.file), .is_empty_default = true },
+	{ TYPE("realm", STRING), SERVER(authentication.realm), SYNTAX(realm), .text = "ferrule",
+	  .is_empty_default = true },
 	{ .name = NULL },
 };
 
@@ -96,32 +175,45 @@ static const struct conf_key server_keys[] = {
 	{ TYPE("secure_address", STRINGS), SERVER(secure_address), RANGE(1, 32), SYNTAX(address),
 	  .texts = any_address },
 	{ TYPE("secure_port", PORT), SERVER(secure_port), RANGE(0, 65535), .number = 443 },
+	{ TYPE("http_server", BOOL), SERVER(http_server), .number = false },
+	{ TYPE("http_address", STRINGS), SERVER(http_address), RANGE(1, 32), SYNTAX(address),
+	  .texts = any_address },
+	{ TYPE("http_port", PORT), SERVER(http_port), RANGE(0, 65535), .number = 80 },
+	{ TYPE("http_action", LIST), SERVER(http_action), RANGE(1, 256), .keys = path_action_keys,
+	  .list = &path_action_list },
 	{ TYPE("backend", BACKEND), SERVER(backend), .example = "backend = \"127.0.0.1:8080\"" },
-	{ TYPE("mode", CHOICE), SERVER(mode), .choices = modes, .number = CONF_MODE_TUNNEL },
+	{ TYPE("backend_connections", NUMBER), SERVER(backend_connections), RANGE(0, 10000),
+	  .number = 128 },
+	{ TYPE("proxy_protocol", BOOL), SERVER(proxy_protocol), .number = false },
+	{ TYPE("mode", CHOICE), SERVER(mode), .choices = modes, .number = CONF_MODE_HTTP },
 	{ TYPE("trustpoint", REFERENCE) },
+	{ TYPE("certificates", LIST), SERVER(certificates), RANGE(0, 1024),
+	  .keys = certificate_keys, .list = &certificate_list },
 	{ TYPE("ciphersuites", STRINGS), SERVER(ciphersuites), RANGE(0, 64), SYNTAX(ciphersuite) },
 	{ TYPE("tls_versions", FLAGS), RANGE(1, 2), .choices = tls_versions },
 	{ TYPE("offload", CHOICE), SERVER(offload), .choices = conf_offload_choices,
 	  .number = CONF_OFFLOAD_AUTO },
+	{ TYPE("client_auth", CHOICE), SERVER(client_auth), .choices = client_auths,
+	  .number = CONF_CLIENT_AUTH_NONE },
+	{ TYPE("client_auth_trustpoint", REFERENCE) },
+	{ TYPE("access_class", ACCESS), SERVER(access_class), RANGE(1, 1024),
+	  .list = &access_list },
 	{ TYPE("max_connections", NUMBER), SERVER(max_connections), RANGE(1, 1000000),
 	  .number = 1000 },
 	{ TYPE("timeout_policy", GROUP), .keys = timeout_keys },
-	LATER("http_server"),
-	LATER("http_address"),
-	LATER("http_port"),
-	LATER("http_action"),
-	LATER("certificates"),
-	LATER("client_auth"),
-	LATER("client_auth_trustpoint"),
-	LATER("access_class"),
-	LATER("forwarded"),
-	LATER("authentication"),
+	{ TYPE("limits", GROUP), .keys = limits_keys },
+	{ TYPE("forwarded", BOOL), SERVER(forwarded), .number = true },
+	{ TYPE("hsts", NUMBER), SERVER(hsts), RANGE(0, INT32_MAX), .number = 0 },
+	{ TYPE("response_headers", STRINGS), SERVER(response_headers), RANGE(0, 64),
+	  SYNTAX(header) },
+	{ TYPE("authentication", GROUP), .keys = authentication_keys },
 	{ .name = NULL },
 };
 
 static const struct conf_list server_list = {
 	.count_offset = offsetof(struct conf, server_count),
 	.element_size = sizeof(struct conf_server),
+	.check = conf_server_check,
 };
 
 /* ---- trustpoints -------------------------------------------------------- */
@@ -144,6 +236,7 @@ static const struct conf_key files_keys[] = {
 	{ TYPE("certificate", PATH), TRUSTPOINT(files.certificate) },
 	{ TYPE("key", PATH), TRUSTPOINT(files.key) },
 	{ TYPE("chain", PATH), TRUSTPOINT(files.chain) },
+	{ TYPE("ca", PATH), TRUSTPOINT(files.ca) },
 	{ .name = NULL },
 };
 
@@ -189,7 +282,10 @@ static const struct conf_list trustpoint_list = {
 static const struct conf_key log_keys[] = {
 	{ TYPE("level", CHOICE), ROOT(log.level), .choices = log_levels, .number = CONF_LOG_INFO },
 	{ TYPE("target", STRING), ROOT(log.target), SYNTAX(log_target), .text = "stderr" },
-	LATER("access"),
+	{ TYPE("access", STRING), ROOT(log.access), SYNTAX(absolute_path),
+	  .is_empty_default = true },
+	{ TYPE("access_format", CHOICE), ROOT(log.access_format), .choices = access_formats,
+	  .number = CONF_ACCESS_COMBINED },
 	{ .name = NULL },
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct conf_report;
 struct conf_syntax;
@@ -16,17 +17,20 @@ struct config_setting_t;
 enum conf_type {
 	CONF_TYPE_BOOL,      /* bool */
 	CONF_TYPE_NUMBER,    /* unsigned */
+	CONF_TYPE_SIZE,      /* uint64_t */
 	CONF_TYPE_PORT,      /* uint16_t */
 	CONF_TYPE_CHOICE,    /* an enum; a string with one of the choices */
 	CONF_TYPE_WORD,      /* char *; a string with one of the choices */
 	CONF_TYPE_FLAGS,     /* bools; an array with some of the choices */
 	CONF_TYPE_STRING,    /* char * */
+	CONF_TYPE_DOMAIN,    /* char *, in lower case */
 	CONF_TYPE_PATH,      /* char *, absolute */
 	CONF_TYPE_STRINGS,   /* struct conf_strings */
 	CONF_TYPE_BACKEND,   /* struct conf_backend */
 	CONF_TYPE_REFERENCE, /* no field: resolved when everything has been read */
 	CONF_TYPE_GROUP,     /* fields of the same struct as the group's own */
-	CONF_TYPE_LIST,      /* an array of structs and its count */
+	CONF_TYPE_LIST,      /* an array of structs and its count; a list of groups */
+	CONF_TYPE_ACCESS,    /* struct conf_access_rule * and its count; an array of strings */
 	CONF_TYPE_LATER,     /* no field: not yet supported */
 };
 
@@ -39,6 +43,11 @@ struct conf_choice {
 struct conf_list {
 	size_t count_offset;
 	size_t element_size;
+	/*
+	 * A CHOICE of the elements. One of its words may stand for the whole list: that
+	 * is one element with this choice and the defaults of its other keys. Or NULL.
+	 */
+	const struct conf_key *word;
 	/* Looks at an element whose own keys are sound. May be NULL. */
 	void (*check)(
 		struct conf_report *report, struct config_setting_t *setting, const void *element);
@@ -48,15 +57,16 @@ struct conf_key {
 	const char *name; /* NULL ends an array of keys */
 	enum conf_type type;
 	size_t offset;             /* of the field in its struct */
-	unsigned minimum, maximum; /* of a number; of the count of elements */
-	unsigned number;           /* default of BOOL, NUMBER, PORT, CHOICE */
-	const char *text;          /* default of STRING, PATH, WORD; may be NULL */
+	uint64_t minimum, maximum; /* of a number; of the count of elements */
+	unsigned number;           /* default of BOOL, NUMBER, SIZE, PORT, CHOICE */
+	const char *text;          /* default of STRING, DOMAIN, PATH, WORD; may be NULL */
+	bool is_empty_default;     /* "" stands for the default of a STRING or PATH */
 	const char *const *texts;  /* default of STRINGS; NULL: none */
 	const char *example;       /* of a key that must be there; else NULL */
 	const struct conf_choice *choices;
 	const struct conf_syntax *syntax; /* of a string or of each string in an array */
 	const struct conf_key *keys;      /* of a GROUP or of a LIST's elements */
-	const struct conf_list *list;
+	const struct conf_list *list;     /* of a LIST or ACCESS */
 };
 
 extern const struct conf_key conf_keys[];

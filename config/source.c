@@ -153,7 +153,13 @@ static void float_skip(struct scan *scan)
 	scan->at += strspn(scan->at, "0123456789.eE+-");
 }
 
-/* libconfig 1.5 reads integers modulo 2^32: 4294967739 would be port 443. */
+static void number_refuse(struct scan *scan, const char *begin, const char *end, const char *why)
+{
+	conf_report_add(
+		scan->report, scan->file, scan->line, "%.*s %s", (int)(end - begin), begin, why);
+}
+
+/* libconfig 1.5 reads integers without an L modulo 2^32: 4294967739 would be port 443. */
 static void number_scan(struct scan *scan)
 {
 	const char *begin = scan->at;
@@ -167,10 +173,10 @@ static void number_scan(struct scan *scan)
 	scan->at = end;
 	if (is_float(end))
 		float_skip(scan);
-	else if (*end != 'L' && (errno == ERANGE || value > INT_MAX || value < INT_MIN))
-		conf_report_add(scan->report, scan->file, scan->line,
-			"%.*s is too large a number; no key takes one beyond 32 bits",
-			(int)(end - begin), begin);
+	else if (errno == ERANGE)
+		number_refuse(scan, begin, end, "is beyond 64 bits; no key takes it");
+	else if (*end != 'L' && (value > INT_MAX || value < INT_MIN))
+		number_refuse(scan, begin, end, "is beyond 32 bits; put an L behind it");
 }
 
 static void word_scan(struct scan *scan)

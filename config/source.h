@@ -17,7 +17,7 @@ char *conf_source_read(const char *path, const char **why);
 
 /*
  * Complains about what libconfig would take for something else: integers beyond
- * 32 bits, NUL escapes, comments and includes without an end, files that cannot
+ * 32 bits without an L, NUL escapes, comments and includes without an end, files that cannot
  * be included. False when libconfig must not read the text.
  */
 bool conf_source_check(struct conf_report *report, const char *text);

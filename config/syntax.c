@@ -8,10 +8,13 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-#define NAME_LENGTH_MAX    64
-#define ACCOUNT_LENGTH_MAX 32  /* useradd(8) */
-#define LABEL_LENGTH_MAX   63  /* RFC 1035 2.3.4 */
-#define DOMAIN_LENGTH_MAX  253 /* the same, as text without the last dot */
+#define NAME_LENGTH_MAX     64
+#define ACCOUNT_LENGTH_MAX  32  /* useradd(8) */
+#define LABEL_LENGTH_MAX    63  /* RFC 1035 2.3.4 */
+#define DOMAIN_LENGTH_MAX   253 /* the same, as text without the last dot */
+#define URL_PATH_LENGTH_MAX 1024
+#define HEADER_LENGTH_MAX   4096
+#define REALM_LENGTH_MAX    128
 
 static bool is_made_of(const char *text, const char *characters, size_t longest)
 {
@@ -86,6 +89,11 @@ static bool is_address(const char *text)
 	return inet_pton(AF_INET6, text, &ipv6) == 1 && !IN6_IS_ADDR_V4MAPPED(&ipv6);
 }
 
+static bool is_absolute_path(const char *text)
+{
+	return *text == '/' && is_path(text);
+}
+
 /* A single name: ':' and '@' would be a whole expression for OpenSSL. */
 static bool is_ciphersuite(const char *text)
 {
@@ -93,12 +101,61 @@ static bool is_ciphersuite(const char *text)
 	       is_made_of(text, LETTERS DIGITS "-_", NAME_LENGTH_MAX);
 }
 
-static bool is_alt_name(const char *text)
+static bool is_dns_name(const char *text)
 {
-	if (is_address(text))
-		return true;
 	/* RFC 6125 6.4.3: a wildcard is the whole leftmost label. */
 	return is_domain(strncmp(text, "*.", 2) == 0 ? text + 2 : text);
+}
+
+static bool is_alt_name(const char *text)
+{
+	return is_address(text) || is_dns_name(text);
+}
+
+/* RFC 6066 3: clients do not send addresses. */
+static bool is_server_name(const char *text)
+{
+	return !is_address(text) && is_dns_name(text);
+}
+
+/* What RFC 3986 3.3 has in a path is visible ASCII; '?' and '#' would end it. */
+static bool is_url_path(const char *text)
+{
+	if (*text != '/' || strlen(text) > URL_PATH_LENGTH_MAX)
+		return false;
+	for (; *text; text++) {
+		if (!isgraph((unsigned char)*text) || strchr("?#", *text))
+			return false;
+	}
+	return true;
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if (iscntrl((unsigned char)*text))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9110 5.1 and 5.5. */
+static bool is_header(const char *text)
+{
+	size_t len = strspn(text, LETTERS DIGITS "!#$%&'*+-.^_`|~");
+	const char *value = text + len + strlen(": ");
+
+	if (len == 0 || strncmp(text + len, ": ", strlen(": ")) != 0)
+		return false;
+	return *value != '\0' && *value != ' ' && !has_control(value) &&
+	       value[strlen(value) - 1] != ' ' && strlen(text) <= HEADER_LENGTH_MAX;
+}
+
+/* It is sent in quotes: RFC 9110 11.5 and 5.6.4. */
+static bool is_realm(const char *text)
+{
+	return *text != '\0' && strlen(text) <= REALM_LENGTH_MAX && !strpbrk(text, "\"\\") &&
+	       !has_control(text);
 }
 
 /* clang-format off */
@@ -116,7 +173,18 @@ const struct conf_syntax conf_syntax_log_target = {
 const struct conf_syntax conf_syntax_address = {
 	"numeric, such as \"192.0.2.1\" or \"2001:db8::1\"", is_address };
 const struct conf_syntax conf_syntax_ciphersuite = {
-	"OpenSSL's name of one cipher suite, such as \"TLS_AES_128_GCM_SHA256\"", is_ciphersuite };
+	"the name of one cipher suite, such as \"TLS_AES_128_GCM_SHA256\"", is_ciphersuite };
 const struct conf_syntax conf_syntax_alt_name = {
 	"a DNS name or a numeric address", is_alt_name };
+const struct conf_syntax conf_syntax_absolute_path = {
+	"an absolute path, or empty", is_absolute_path };
+const struct conf_syntax conf_syntax_server_name = {
+	"a DNS name such as \"www.example.com\" or \"*.example.com\"", is_server_name };
+const struct conf_syntax conf_syntax_url_path = {
+	"a path of at most 1024 visible characters that begins with '/', without '?' and '#'",
+	is_url_path };
+const struct conf_syntax conf_syntax_header = {
+	"\"NAME: VALUE\" of at most 4096 bytes, without control characters", is_header };
+const struct conf_syntax conf_syntax_realm = {
+	"at most 128 bytes without '\"', '\\' and control characters", is_realm };
 /* clang-format on */

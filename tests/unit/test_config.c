@@ -3,6 +3,7 @@
  * tree's root; linked with -Wl,--wrap=conf_memory_resize.
  */
 #include <CUnit/CUnit.h>
+#include <arpa/inet.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,11 @@ extern CU_SuiteInfo config_suites[];
 #define SERVER_WITH(keys)                                                                          \
 	"servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; " keys " } );\n"
 #define TRUSTPOINT_WITH(keys) SERVER "trustpoints = ( { name = \"TP1\"; " keys " } );\n"
-#define PEM(files)            TRUSTPOINT_WITH("enrollment: { method = \"pem\"; }; " files)
+/* A trustpoint to trust beside one to show, in line 2. */
+#define ANCHORS                                                                                    \
+	"trustpoints = ( { name = \"CA\"; enrollment: { method = \"pem\"; };"                      \
+	" files: { ca = \"ca.pem\"; }; }, { name = \"TP1\"; } );\n"
+#define PEM(files) TRUSTPOINT_WITH("enrollment: { method = \"pem\"; }; " files)
 
 /* ---- help --------------------------------------------------------------- */
 
@@ -133,6 +138,8 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conf->workers, 0);
 	CU_ASSERT_EQUAL(conf->log.level, CONF_LOG_INFO);
 	CU_ASSERT_STRING_EQUAL(conf->log.target, "stderr");
+	CU_ASSERT_PTR_NULL(conf->log.access);
+	CU_ASSERT_EQUAL(conf->log.access_format, CONF_ACCESS_COMBINED);
 	CU_ASSERT_PTR_NULL(conf->tickets.file);
 	CU_ASSERT_EQUAL(conf->tickets.lifetime, 7200);
 	CU_ASSERT_EQUAL(conf->drain_timeout, 30);
@@ -155,15 +162,51 @@ static void test_server_defaults(void)
 	CU_ASSERT_STRING_EQUAL(server->secure_address.items[0], "0.0.0.0");
 	CU_ASSERT_STRING_EQUAL(server->secure_address.items[1], "::");
 	CU_ASSERT_EQUAL(server->secure_port, 443);
-	CU_ASSERT_EQUAL(server->mode, CONF_MODE_TUNNEL);
+	CU_ASSERT_EQUAL(server->mode, CONF_MODE_HTTP);
 	CU_ASSERT_PTR_NULL(server->trustpoint);
+	CU_ASSERT_EQUAL(server->certificate_count, 0);
+	CU_ASSERT_EQUAL(server->client_auth, CONF_CLIENT_AUTH_NONE);
+	CU_ASSERT_PTR_NULL(server->client_auth_trustpoint);
+	CU_ASSERT_EQUAL(server->access_rule_count, 0);
 	CU_ASSERT_EQUAL(server->ciphersuites.count, 0);
 	CU_ASSERT_PTR_NULL(server->ciphersuites.items);
 	CU_ASSERT_TRUE(server->tls12 && server->tls13);
 	CU_ASSERT_EQUAL(server->offload, CONF_OFFLOAD_AUTO);
 	CU_ASSERT_EQUAL(server->max_connections, 1000);
 	CU_ASSERT_EQUAL(server->timeout.handshake, 10);
+	CU_ASSERT_EQUAL(server->timeout.header, 10);
+	CU_ASSERT_EQUAL(server->timeout.connect, 10);
 	CU_ASSERT_EQUAL(server->timeout.idle, 180);
+	CU_ASSERT_EQUAL(server->timeout.life, 0);
+	CU_ASSERT_EQUAL(server->timeout.requests, 0);
+	conf_free(conf);
+}
+
+static void test_http_defaults(void)
+{
+	struct conf *conf = parse_sound(SERVER);
+	if (!conf)
+		return;
+	const struct conf_server *server = &conf->servers[0];
+	CU_ASSERT_FALSE(server->http_server);
+	CU_ASSERT_EQUAL_FATAL(server->http_address.count, 2);
+	CU_ASSERT_STRING_EQUAL(server->http_address.items[0], "0.0.0.0");
+	CU_ASSERT_STRING_EQUAL(server->http_address.items[1], "::");
+	CU_ASSERT_EQUAL(server->http_port, 80);
+	CU_ASSERT_EQUAL(server->http_action_count, 0);
+	CU_ASSERT_PTR_NULL(server->http_action);
+	CU_ASSERT_EQUAL(server->limits.request_line, 8192);
+	CU_ASSERT_EQUAL(server->limits.head, 16384);
+	CU_ASSERT_EQUAL(server->limits.fields, 100);
+	CU_ASSERT_EQUAL(server->limits.body, 0);
+	CU_ASSERT_EQUAL(server->backend_connections, 128);
+	CU_ASSERT_FALSE(server->proxy_protocol);
+	CU_ASSERT_TRUE(server->forwarded);
+	CU_ASSERT_EQUAL(server->hsts, 0);
+	CU_ASSERT_EQUAL(server->response_headers.count, 0);
+	CU_ASSERT_EQUAL(server->authentication.method, CONF_AUTHENTICATION_NONE);
+	CU_ASSERT_PTR_NULL(server->authentication.file);
+	CU_ASSERT_STRING_EQUAL(server->authentication.realm, "ferrule");
 	conf_free(conf);
 }
 
@@ -172,7 +215,8 @@ static void test_root_values(void)
 	struct conf *conf = parse_sound(SERVER
 		"state_directory = \"/s\"; run_directory = \"r\"; user = \"u\"; group = \"g\";\n"
 		"workers = 64; hostname = \"router1\"; domain_name = \"example.com\";\n"
-		"log: { level = \"debug\"; target = \"/var/log/ferrule.log\"; };\n"
+		"log: { level = \"debug\"; target = \"/var/log/ferrule.log\";\n"
+		"access = \"/var/log/access.log\"; access_format = \"json\"; };\n"
 		"drain_timeout = 0; tickets: { file = \"keys\"; lifetime = 60; };\n");
 	if (!conf)
 		return;
@@ -185,6 +229,8 @@ static void test_root_values(void)
 	CU_ASSERT_STRING_EQUAL(conf->domain_name, "example.com");
 	CU_ASSERT_EQUAL(conf->log.level, CONF_LOG_DEBUG);
 	CU_ASSERT_STRING_EQUAL(conf->log.target, "/var/log/ferrule.log");
+	CU_ASSERT_STRING_EQUAL(conf->log.access, "/var/log/access.log");
+	CU_ASSERT_EQUAL(conf->log.access_format, CONF_ACCESS_JSON);
 	CU_ASSERT_EQUAL(conf->drain_timeout, 0);
 	CU_ASSERT_STRING_EQUAL(conf->tickets.file, "/keys");
 	CU_ASSERT_EQUAL(conf->tickets.lifetime, 60);
@@ -194,24 +240,255 @@ static void test_root_values(void)
 static void test_server_values(void)
 {
 	struct conf *conf = parse_sound(SERVER_WITH(
-		"secure_server = false; secure_address = [ \"192.0.2.1\" ]; secure_port = 0x20fb; "
-		"mode = \"tunnel\"; ciphersuites = [ \"A-B\", \"C_D\" ]; tls_versions = [ \"1.3\" "
+		"secure_address = [ \"192.0.2.1\" ]; secure_port = 0x20fb; mode = \"tunnel\"; "
+		"ciphersuites = [ \"ecdhe-rsa-aes-128-gcm-sha256\", \"SSL_RSA_WITH_RC4_128_MD5\" "
 		"]; "
-		"max_connections = 1000000L; timeout_policy: { handshake = 0; idle = 86400; }; "));
+		"tls_versions = [ \"1.3\" ]; max_connections = 1000000L; proxy_protocol = true; "
+		"timeout_policy: { handshake = 0; connect = 5; idle = 86400; life = 86400; };"));
 	if (!conf)
 		return;
 	const struct conf_server *server = &conf->servers[0];
-	CU_ASSERT_FALSE(server->secure_server);
+	CU_ASSERT_TRUE(server->secure_server);
 	CU_ASSERT_EQUAL_FATAL(server->secure_address.count, 1);
 	CU_ASSERT_STRING_EQUAL(server->secure_address.items[0], "192.0.2.1");
 	CU_ASSERT_EQUAL(server->secure_port, 8443);
+	CU_ASSERT_EQUAL(server->mode, CONF_MODE_TUNNEL);
 	CU_ASSERT_EQUAL_FATAL(server->ciphersuites.count, 2);
-	CU_ASSERT_STRING_EQUAL(server->ciphersuites.items[1], "C_D");
+	CU_ASSERT_STRING_EQUAL(server->ciphersuites.items[1], "SSL_RSA_WITH_RC4_128_MD5");
 	CU_ASSERT_FALSE(server->tls12);
 	CU_ASSERT_TRUE(server->tls13);
 	CU_ASSERT_EQUAL(server->max_connections, 1000000);
+	CU_ASSERT_TRUE(server->proxy_protocol);
 	CU_ASSERT_EQUAL(server->timeout.handshake, 0);
+	CU_ASSERT_EQUAL(server->timeout.connect, 5);
 	CU_ASSERT_EQUAL(server->timeout.idle, 86400);
+	CU_ASSERT_EQUAL(server->timeout.life, 86400);
+	conf_free(conf);
+}
+
+static void test_http_values(void)
+{
+	struct conf *conf = parse_sound(SERVER_WITH(
+		"mode = \"http\"; secure_server = false; http_server = true; "
+		"http_address = [ \"::1\" ]; http_port = 0; backend_connections = 0; "
+		"timeout_policy: { header = 1; requests = 86400; }; "
+		"limits: { request_line = 256; head = 1024; fields = 8; body = 5000000000L; }; "
+		"forwarded = false; hsts = 2147483647; "
+		"response_headers = [ \"X-A: b c\", \"Set-Cookie: x\" ]; "));
+	if (!conf)
+		return;
+	const struct conf_server *server = &conf->servers[0];
+	CU_ASSERT_EQUAL(server->mode, CONF_MODE_HTTP);
+	CU_ASSERT_FALSE(server->secure_server);
+	CU_ASSERT_TRUE(server->http_server);
+	CU_ASSERT_EQUAL_FATAL(server->http_address.count, 1);
+	CU_ASSERT_STRING_EQUAL(server->http_address.items[0], "::1");
+	CU_ASSERT_EQUAL(server->http_port, 0);
+	CU_ASSERT_EQUAL(server->backend_connections, 0);
+	CU_ASSERT_EQUAL(server->timeout.header, 1);
+	CU_ASSERT_EQUAL(server->timeout.requests, 86400);
+	CU_ASSERT_EQUAL(server->limits.request_line, 256);
+	CU_ASSERT_EQUAL(server->limits.head, 1024);
+	CU_ASSERT_EQUAL(server->limits.fields, 8);
+	CU_ASSERT_EQUAL(server->limits.body, 5000000000);
+	CU_ASSERT_FALSE(server->forwarded);
+	CU_ASSERT_EQUAL(server->hsts, 2147483647);
+	CU_ASSERT_EQUAL_FATAL(server->response_headers.count, 2);
+	CU_ASSERT_STRING_EQUAL(server->response_headers.items[0], "X-A: b c");
+	conf_free(conf);
+}
+
+static void test_body_values(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} cases[] = {
+		{"1", 1},
+		{"2147483647", 2147483647},
+		{"2147483648L", 2147483648},
+		{"0x80000000L", 2147483648},
+		{"9223372036854775807L", INT64_MAX},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), SERVER_WITH("limits: { body = %s; };"), cases[i].text);
+		struct conf *conf = parse_sound(text);
+		if (conf)
+			CU_ASSERT_EQUAL(conf->servers[0].limits.body, cases[i].value);
+		conf_free(conf);
+	}
+}
+
+/* One word stands for a rule about every path. */
+static void test_http_action_words(void)
+{
+	static const char *const words[] = {"redirect", "proxy", "refuse"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), SERVER_WITH("http_action = \"%s\";"), words[i]);
+		struct conf *conf = parse_sound(text);
+		if (!conf)
+			continue;
+		CU_ASSERT_EQUAL_FATAL(conf->servers[0].http_action_count, 1);
+		CU_ASSERT_STRING_EQUAL(conf->servers[0].http_action[0].path, "/");
+		CU_ASSERT_EQUAL(conf->servers[0].http_action[0].action, i);
+		conf_free(conf);
+	}
+}
+
+static void test_http_action_list(void)
+{
+	struct conf *conf = parse_sound(
+		SERVER_WITH("http_action = ( { path = \"/soap/\"; action = \"refuse\"; }, "
+			    "{ action = \"proxy\"; path = \"/soap\"; }, { path = \"/\"; action = "
+			    "\"redirect\"; } );"));
+	if (!conf)
+		return;
+	const struct conf_server *server = &conf->servers[0];
+	CU_ASSERT_EQUAL_FATAL(server->http_action_count, 3);
+	CU_ASSERT_STRING_EQUAL(server->http_action[0].path, "/soap/");
+	CU_ASSERT_EQUAL(server->http_action[0].action, CONF_ACTION_REFUSE);
+	CU_ASSERT_STRING_EQUAL(server->http_action[1].path, "/soap");
+	CU_ASSERT_EQUAL(server->http_action[1].action, CONF_ACTION_PROXY);
+	CU_ASSERT_STRING_EQUAL(server->http_action[2].path, "/");
+	CU_ASSERT_EQUAL(server->http_action[2].action, CONF_ACTION_REDIRECT);
+	conf_free(conf);
+}
+
+static void test_certificates(void)
+{
+	struct conf *conf = parse_sound(
+		SERVER_WITH("certificates = (\n"
+			    "{ server_name = \"B.Example.COM\"; trustpoint = \"TP1\"; backend = "
+			    "\"unix:s\"; },\n"
+			    "{ server_name = \"b.example.com\"; trustpoint = \"TP2\"; backend = "
+			    "\"unix:s\"; },\n"
+			    "{ server_name = \"*.example.com\"; trustpoint = \"TP1\"; },\n"
+			    "{ trustpoint = \"TP2\"; } );") "trustpoints = ( { name = \"TP1\"; }, "
+							    "{ name = \"TP2\"; } );");
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL_FATAL(conf->servers[0].certificate_count, 4);
+	const struct conf_certificate *certificates = conf->servers[0].certificates;
+	CU_ASSERT_EQUAL(certificates[0].line, 2);
+	CU_ASSERT_EQUAL(certificates[3].line, 5);
+	CU_ASSERT_STRING_EQUAL(certificates[0].server_name, "b.example.com");
+	CU_ASSERT_PTR_EQUAL(certificates[0].trustpoint, &conf->trustpoints[0]);
+	CU_ASSERT_EQUAL(certificates[0].backend.type, CONF_BACKEND_UNIX);
+	CU_ASSERT_STRING_EQUAL(certificates[0].backend.path, "/s");
+	CU_ASSERT_PTR_EQUAL(certificates[1].trustpoint, &conf->trustpoints[1]);
+	CU_ASSERT_STRING_EQUAL(certificates[2].server_name, "*.example.com");
+	CU_ASSERT_PTR_NULL(certificates[2].backend.text);
+	CU_ASSERT_PTR_NULL(certificates[3].server_name);
+	conf_free(conf);
+}
+
+static void test_client_auth(void)
+{
+	struct conf *conf = parse_sound(
+		"servers = ( { name = \"a\"; backend = \"unix:s\"; trustpoint = \"TP1\"; "
+		"client_auth = \"required\"; client_auth_trustpoint = \"CA\"; },\n"
+		"{ name = \"b\"; backend = \"unix:s\"; secure_port = 444; "
+		"client_auth = \"optional\"; } );\n"
+		"trustpoints = ( { name = \"TP1\"; },\n"
+		"{ name = \"CA\"; enrollment: { method = \"pem\"; }; files: { ca = \"ca.pem\"; }; "
+		"},\n"
+		"{ name = \"TP2\"; primary = true; enrollment: { method = \"pem\"; };\n"
+		"files: { certificate = \"c\"; key = \"k\"; chain = \"x\"; }; } );");
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL(conf->servers[0].client_auth, CONF_CLIENT_AUTH_REQUIRED);
+	CU_ASSERT_PTR_EQUAL(conf->servers[0].trustpoint, &conf->trustpoints[0]);
+	CU_ASSERT_PTR_EQUAL(conf->servers[0].client_auth_trustpoint, &conf->trustpoints[1]);
+	CU_ASSERT_STRING_EQUAL(conf->trustpoints[1].files.ca, "/ca.pem");
+	CU_ASSERT_EQUAL(conf->servers[1].client_auth, CONF_CLIENT_AUTH_OPTIONAL);
+	CU_ASSERT_PTR_EQUAL(conf->servers[1].client_auth_trustpoint, &conf->trustpoints[2]);
+	conf_free(conf);
+}
+
+static void test_access_class(void)
+{
+	static const struct {
+		const char *text;
+		bool permit;
+		int family;
+		unsigned prefix;
+		const char *network;
+	} cases[] = {
+		{"permit 10.0.0.0/8", true, AF_INET, 8, "10.0.0.0"},
+		{"deny 2001:db8::/33", false, AF_INET6, 33, "2001:db8::"},
+		{"permit 192.0.2.1", true, AF_INET, 32, "192.0.2.1"},
+		{"permit 192.0.2.2/31", true, AF_INET, 31, "192.0.2.2"},
+		{"deny host 192.0.2.255", false, AF_INET, 32, "192.0.2.255"},
+		{" deny\thost  2001:DB8::1 ", false, AF_INET6, 128, "2001:db8::1"},
+		{"permit 0.0.0.0/0", true, AF_INET, 0, "0.0.0.0"},
+		{"permit ::/0", true, AF_INET6, 0, "::"},
+		{"deny any", false, AF_UNSPEC, 0, "::"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		uint8_t network[16] = {0};
+		int family = cases[i].family == AF_INET ? AF_INET : AF_INET6;
+		snprintf(text, sizeof(text), SERVER_WITH("access_class = [ \"%s\" ];"),
+			cases[i].text);
+		struct conf *conf = parse_sound(text);
+		if (!conf)
+			continue;
+		CU_ASSERT_EQUAL_FATAL(conf->servers[0].access_rule_count, 1);
+		const struct conf_access_rule *rule = &conf->servers[0].access_class[0];
+		CU_ASSERT_EQUAL(rule->permit, cases[i].permit);
+		CU_ASSERT_EQUAL(rule->family, cases[i].family);
+		CU_ASSERT_EQUAL(rule->prefix, cases[i].prefix);
+		CU_ASSERT_EQUAL(inet_pton(family, cases[i].network, network), 1);
+		CU_ASSERT_EQUAL(memcmp(rule->network, network, sizeof(network)), 0);
+		conf_free(conf);
+	}
+}
+
+/* Exceptions stand in front of what they are an exception to. */
+static void test_access_order(void)
+{
+	struct conf *conf = parse_sound(SERVER_WITH(
+		"access_class = [ \"deny 10.1.0.0/16\", \"permit 10.0.0.0/8\", "
+		"\"permit 2001:db8::/32\", \"permit ::/0\", \"deny 11.0.0.0/8\", \"deny any\" ];"));
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL_FATAL(conf->servers[0].access_rule_count, 6);
+	CU_ASSERT_FALSE(conf->servers[0].access_class[0].permit);
+	CU_ASSERT_TRUE(conf->servers[0].access_class[1].permit);
+	CU_ASSERT_EQUAL(conf->servers[0].access_class[5].family, AF_UNSPEC);
+	conf_free(conf);
+}
+
+static void test_authentication(void)
+{
+	struct conf *conf = parse_sound(SERVER_WITH("authentication: { method = \"basic\"; "
+						    "file = \"htpasswd\"; realm = \"a b\"; };"));
+	if (!conf)
+		return;
+	CU_ASSERT_EQUAL(conf->servers[0].authentication.method, CONF_AUTHENTICATION_BASIC);
+	CU_ASSERT_STRING_EQUAL(conf->servers[0].authentication.file, "/htpasswd");
+	CU_ASSERT_STRING_EQUAL(conf->servers[0].authentication.realm, "a b");
+	conf_free(conf);
+}
+
+/* Keys that may be written out although they say nothing. */
+static void test_empty_values(void)
+{
+	struct conf *conf = parse_sound(SERVER_WITH(
+		"authentication: { method = \"none\"; file = \"\"; realm = \"\"; };"
+		"certificates = ( ); response_headers = [ ]; http_server = false;") "log: { access "
+										    "= \"\"; };");
+	if (!conf)
+		return;
+	CU_ASSERT_PTR_NULL(conf->servers[0].authentication.file);
+	CU_ASSERT_STRING_EQUAL(conf->servers[0].authentication.realm, "ferrule");
+	CU_ASSERT_PTR_NULL(conf->log.access);
+	CU_ASSERT_PTR_NULL(conf->servers[0].certificates);
 	conf_free(conf);
 }
 
@@ -353,6 +630,15 @@ static void test_refused_keys(void)
 		  "2: servers[0] needs name; for example: name = \"web\";" },
 		{ "servers = ( { name = \"web\"; } );",
 		  "1: servers[0] needs backend; for example: backend = \"127.0.0.1:8080\";" },
+		{ SERVER_WITH("certificates = ( { } );"),
+		  "1: servers[0].certificates[0] needs trustpoint; for example: "
+		  "trustpoint = \"TP2\";" },
+		{ SERVER_WITH("http_action = ( { path = \"/\"; } );"),
+		  "1: servers[0].http_action[0] needs action; for example: action = \"refuse\";" },
+		{ SERVER_WITH("http_action = ( { action = \"proxy\"; } );"),
+		  "1: servers[0].http_action[0] needs path; for example: path = \"/soap/\";" },
+		{ SERVER_WITH("limits: { heads = 1; };"),
+		  "1: servers[0].limits.heads is not a known key; did you mean head?" },
 		{ NULL, NULL },
 		/* clang-format on */
 	};
@@ -384,6 +670,20 @@ static void test_refused_types(void)
 		  "1: servers[0].secure_address[0] must be a string, not a whole number" },
 		{ SERVER_WITH("tls_versions = \"1.2\";"),
 		  "1: servers[0].tls_versions must be an array of strings: [ \"...\" ], not a string" },
+		{ SERVER_WITH("http_action = 5;"),
+		  "1: servers[0].http_action must be \"redirect\" or \"proxy\" or \"refuse\" or "
+		  "a list of groups: ( { ... }, { ... } ), not a whole number" },
+		{ SERVER_WITH("access_class = \"deny any\";"),
+		  "1: servers[0].access_class must be an array of strings: [ \"...\" ], not a string" },
+		{ SERVER_WITH("access_class = [ 1 ];"),
+		  "1: servers[0].access_class[0] must be a string, not a whole number" },
+		{ SERVER_WITH("limits: { body = \"1G\"; };"),
+		  "1: servers[0].limits.body must be a whole number from 0 to 9223372036854775807, "
+		  "not a string" },
+		{ SERVER_WITH("certificates = ( { trustpoint = 5; } );"),
+		  "1: servers[0].certificates[0].trustpoint must be a string, not a whole number" },
+		{ SERVER_WITH("client_auth = \"required\"; client_auth_trustpoint = 5;"),
+		  "1: servers[0].client_auth_trustpoint must be a string, not a whole number" },
 		{ SERVER_WITH("trustpoint = 5;"),
 		  "1: servers[0].trustpoint must be a string, not a whole number" },
 		{ NULL, NULL },
@@ -402,9 +702,16 @@ static void test_refused_ranges(void)
 		{ SERVER "workers = 4294967296L;",
 		  "2: workers must be a whole number from 0 to 64, not 4294967296" },
 		{ SERVER "\nworkers = 4294967297;",
-		  "3: 4294967297 is too large a number; no key takes one beyond 32 bits" },
+		  "3: 4294967297 is beyond 32 bits; put an L behind it" },
 		{ SERVER "workers = 0x100000001;",
-		  "2: 0x100000001 is too large a number; no key takes one beyond 32 bits" },
+		  "2: 0x100000001 is beyond 32 bits; put an L behind it" },
+		{ SERVER_WITH("limits: { body = 4294967296; };"),
+		  "1: 4294967296 is beyond 32 bits; put an L behind it" },
+		{ SERVER_WITH("limits: { body = 9223372036854775808L; };"),
+		  "1: 9223372036854775808 is beyond 64 bits; no key takes it" },
+		{ SERVER_WITH("limits: { body = -1; };"),
+		  "1: servers[0].limits.body must be a whole number from 0 to 9223372036854775807, "
+		  "not -1" },
 		{ SERVER "drain_timeout = 86401;",
 		  "2: drain_timeout must be a whole number from 0 to 86400, not 86401" },
 		{ SERVER "tickets: { lifetime = 59; };",
@@ -417,6 +724,29 @@ static void test_refused_ranges(void)
 		  "1: servers[0].secure_address must have 1 to 32 elements, not 0" },
 		{ SERVER_WITH("tls_versions = [ ];"),
 		  "1: servers[0].tls_versions must have 1 to 2 elements, not 0" },
+		{ SERVER_WITH("http_port = -1;"),
+		  "1: servers[0].http_port must be a whole number from 0 to 65535, not -1" },
+		{ SERVER_WITH("http_address = [ ];"),
+		  "1: servers[0].http_address must have 1 to 32 elements, not 0" },
+		{ SERVER_WITH("http_action = ( );"),
+		  "1: servers[0].http_action must have 1 to 256 elements, not 0" },
+		{ SERVER_WITH("access_class = [ ];"),
+		  "1: servers[0].access_class must have 1 to 1024 elements, not 0" },
+		{ SERVER_WITH("backend_connections = 10001;"),
+		  "1: servers[0].backend_connections must be a whole number from 0 to 10000, "
+		  "not 10001" },
+		{ SERVER_WITH("hsts = 2147483648L;"),
+		  "1: servers[0].hsts must be a whole number from 0 to 2147483647, not 2147483648" },
+		{ SERVER_WITH("limits: { request_line = 255; };"),
+		  "1: servers[0].limits.request_line must be a whole number from 256 to 16000, "
+		  "not 255" },
+		{ SERVER_WITH("limits: { head = 16385; };"),
+		  "1: servers[0].limits.head must be a whole number from 1024 to 16384, not 16385" },
+		{ SERVER_WITH("limits: { fields = 7; };"),
+		  "1: servers[0].limits.fields must be a whole number from 8 to 1000, not 7" },
+		{ SERVER_WITH("timeout_policy: { requests = 86401; };"),
+		  "1: servers[0].timeout_policy.requests must be a whole number from 0 to 86400, "
+		  "not 86401" },
 		{ TRUSTPOINT_WITH("key: { type = \"rsa\"; bits = 1024; };"),
 		  "2: trustpoints[0].key.bits must be a whole number from 2048 to 4096, not 1024" },
 		{ NULL, NULL },
@@ -452,8 +782,41 @@ static void test_refused_words(void)
 		  "1: servers[0].secure_address[0] must be numeric, such as \"192.0.2.1\" or "
 		  "\"2001:db8::1\", not \"::ffff:192.0.2.1\"" },
 		{ SERVER_WITH("ciphersuites = [ \"ALL:@SECLEVEL=0\" ];"),
-		  "1: servers[0].ciphersuites[0] must be OpenSSL's name of one cipher suite, such as "
+		  "1: servers[0].ciphersuites[0] must be the name of one cipher suite, such as "
 		  "\"TLS_AES_128_GCM_SHA256\", not \"ALL:@SECLEVEL=0\"" },
+		{ SERVER "log: { access = \"access.log\"; };",
+		  "2: log.access must be an absolute path, or empty, not \"access.log\"" },
+		{ SERVER "log: { access_format = \"common\"; };",
+		  "2: log.access_format must be \"combined\" or \"json\", not \"common\"" },
+		{ SERVER_WITH("mode = \"https\";"), "1: servers[0].mode must be \"http\" or "
+		  "\"tunnel\", not \"https\"; did you mean \"http\"?" },
+		{ SERVER_WITH("http_action = \"reject\";"),
+		  "1: servers[0].http_action must be \"redirect\" or \"proxy\" or \"refuse\", "
+		  "not \"reject\"" },
+		{ SERVER_WITH("http_action = ( { path = \"soap\"; action = \"proxy\"; } );"),
+		  "1: servers[0].http_action[0].path must be a path of at most 1024 visible characters "
+		  "that begins with '/', without '?' and '#', not \"soap\"" },
+		{ SERVER_WITH("http_action = ( { path = \"/a?b\"; action = \"proxy\"; } );"),
+		  "1: servers[0].http_action[0].path must be a path of at most 1024 visible characters "
+		  "that begins with '/', without '?' and '#', not \"/a?b\"" },
+		{ SERVER_WITH("client_auth = \"require\";"),
+		  "1: servers[0].client_auth must be \"none\" or \"optional\" or \"required\", "
+		  "not \"require\"; did you mean \"required\"?" },
+		{ SERVER_WITH("certificates = ( { server_name = \"192.0.2.1\"; "
+		  "trustpoint = \"CA\"; } );") "trustpoints = ( { name = \"CA\"; } );",
+		  "1: servers[0].certificates[0].server_name must be a DNS name such as "
+		  "\"www.example.com\" or \"*.example.com\", not \"192.0.2.1\"" },
+		{ SERVER_WITH("certificates = ( { server_name = \"a.*.com\"; "
+		  "trustpoint = \"CA\"; } );") "trustpoints = ( { name = \"CA\"; } );",
+		  "1: servers[0].certificates[0].server_name must be a DNS name such as "
+		  "\"www.example.com\" or \"*.example.com\", not \"a.*.com\"" },
+		{ SERVER_WITH("authentication: { method = \"digest\"; };"),
+		  "1: servers[0].authentication.method must be \"none\" or \"basic\", "
+		  "not \"digest\"" },
+		{ SERVER_WITH("authentication: { method = \"basic\"; file = \"f\"; "
+		  "realm = \"a\\\"b\"; };"),
+		  "1: servers[0].authentication.realm must be at most 128 bytes without "
+		  "'\"', '\\' and control characters, not \"a\"b\"" },
 		{ TRUSTPOINT_WITH("subject_alt_name = [ \"a.*.b\" ];"),
 		  "2: trustpoints[0].subject_alt_name[0] must be a DNS name or a numeric address, "
 		  "not \"a.*.b\"" },
@@ -504,6 +867,110 @@ static void test_refused_backends(void)
 	assert_each_refused(refusals);
 }
 
+#define HEADER(text) SERVER_WITH("response_headers = [ \"" text "\" ];")
+#define NOT_A_HEADER                                                                               \
+	"1: servers[0].response_headers[0] must be \"NAME: VALUE\" of at most 4096 bytes, "        \
+	"without control characters, not "
+
+static void test_refused_headers(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ HEADER(""), NOT_A_HEADER "\"\"" },
+		{ HEADER("X-A"), NOT_A_HEADER "\"X-A\"" },
+		{ HEADER("X-A:"), NOT_A_HEADER "\"X-A:\"" },
+		{ HEADER("X-A: "), NOT_A_HEADER "\"X-A: \"" },
+		{ HEADER("X-A:b"), NOT_A_HEADER "\"X-A:b\"" },
+		{ HEADER("X-A: b "), NOT_A_HEADER "\"X-A: b \"" },
+		{ HEADER(": b"), NOT_A_HEADER "\": b\"" },
+		{ HEADER("X A: b"), NOT_A_HEADER "\"X A: b\"" },
+		{ HEADER("X-A: b\\r\\nX-B: c"), NOT_A_HEADER "\"X-A: b\\x0d\\x0aX-B: c\"" },
+		{ HEADER("content-length: 1"), "1: servers[0].response_headers[0] sets Content-Length, "
+		  "which says where the body ends and is ferrule's to set; remove it" },
+		{ HEADER("Connection: close"), "1: servers[0].response_headers[0] sets Connection, "
+		  "which is about one connection and is ferrule's to set; remove it" },
+		{ HEADER("Date: x"), "1: servers[0].response_headers[0] sets Date, "
+		  "which is not the same in every response; remove it" },
+		{ SERVER_WITH("hsts = 1; response_headers = [ \"Strict-Transport-Security: x\" ];"),
+		  "1: servers[0].response_headers[0] sets Strict-Transport-Security, as hsts does; "
+		  "remove one of them" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+	conf_free(parse_sound(HEADER("Strict-Transport-Security: max-age=1")));
+}
+
+static void test_large_headers(void)
+{
+	char text[16 * 1024] = "servers = ( { name = \"web\"; backend = \"unix:s\"; "
+			       "response_headers = [ \"A: b\"";
+
+	for (unsigned i = 0; i < 3; i++) {
+		size_t len = strlen(text);
+		snprintf(text + len, sizeof(text) - len, ",\n\"A: %02850u\"", i);
+	}
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), " ]; } );");
+	assert_refused("/test.conf", text,
+		(const char *const[]){"/test.conf:1: servers[0].response_headers has 8563 bytes, "
+				      "more than 8192; shorten it",
+			NULL});
+}
+
+#define RULE(text)   SERVER_WITH("access_class = [ \"" text "\" ];")
+#define RULES(texts) SERVER_WITH("access_class = [ " texts " ];")
+#define RULE_FORM                                                                                  \
+	"1: servers[0].access_class[0] must be \"permit\" or \"deny\" and \"any\", an address or " \
+	"NETWORK/PREFIX, such as \"permit 10.0.0.0/8\"; it is "
+#define PREFIX_FORM(longest)                                                                       \
+	"1: servers[0].access_class[0] must have a prefix from 0 to " longest                      \
+	" behind the slash; it is "
+
+static void test_refused_access(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ RULE(""), RULE_FORM "\"\"" },
+		{ RULE("permit"), RULE_FORM "\"permit\"" },
+		{ RULE("allow any"), RULE_FORM "\"allow any\"" },
+		{ RULE("permit any any"), RULE_FORM "\"permit any any\"" },
+		{ RULE("permit host"), RULE_FORM "\"permit host\"" },
+		{ RULE("permit host any"), RULE_FORM "\"permit host any\"" },
+		{ RULE("permit host 10.0.0.1 x"), RULE_FORM "\"permit host 10.0.0.1 x\"" },
+		{ RULE("permit 10.0.0.0 0.255.255.255"),
+		  RULE_FORM "\"permit 10.0.0.0 0.255.255.255\"" },
+		{ RULE("permit localhost"), RULE_FORM "\"permit localhost\"" },
+		{ RULE("permit 10.1"), RULE_FORM "\"permit 10.1\"" },
+		{ RULE("permit 10.0.0.0/"), PREFIX_FORM("32") "\"permit 10.0.0.0/\"" },
+		{ RULE("permit 10.0.0.0/33"), PREFIX_FORM("32") "\"permit 10.0.0.0/33\"" },
+		{ RULE("permit 10.0.0.0/-1"), PREFIX_FORM("32") "\"permit 10.0.0.0/-1\"" },
+		{ RULE("permit 10.0.0.0/8/8"), PREFIX_FORM("32") "\"permit 10.0.0.0/8/8\"" },
+		{ RULE("permit ::/129"), PREFIX_FORM("128") "\"permit ::/129\"" },
+		{ RULE("permit ::/4294967296"), PREFIX_FORM("128") "\"permit ::/4294967296\"" },
+		{ RULE("permit host 10.0.0.1/32"), "1: servers[0].access_class[0] must have an address "
+		  "without a prefix behind \"host\"; it is \"permit host 10.0.0.1/32\"" },
+		{ RULE("permit ::ffff:10.0.0.1"), "1: servers[0].access_class[0] has an IPv4 address "
+		  "written as IPv6; write it as IPv4; it is \"permit ::ffff:10.0.0.1\"" },
+		{ RULE("permit 10.1.2.3/9"), "1: servers[0].access_class[0] has bits behind its prefix; "
+		  "write \"permit 10.0.0.0/9\", or the prefix that is meant; "
+		  "it is \"permit 10.1.2.3/9\"" },
+		{ RULE("deny 2001:db8::1/32"), "1: servers[0].access_class[0] has bits behind its "
+		  "prefix; write \"deny 2001:db8::/32\", or the prefix that is meant; "
+		  "it is \"deny 2001:db8::1/32\"" },
+		{ RULES("\"deny any\",\n\"permit 10.0.0.0/8\""),
+		  "2: servers[0].access_class[1] is never reached, because access_class[0] matches all "
+		  "of it; move it up or remove it" },
+		{ RULES("\"permit 10.0.0.0/8\", \"deny 10.1.0.0/16\""),
+		  "1: servers[0].access_class[1] is never reached, because access_class[0] matches all "
+		  "of it; move it up or remove it" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
 /* Every key and word of the contract that a later version implements. */
 static void test_refused_later(void)
 {
@@ -512,20 +979,13 @@ static void test_refused_later(void)
 		{ SERVER "clients = 1;", "2: clients is not yet supported; remove it" },
 		{ SERVER "enrollment_profiles = ( { x = 1; } );",
 		  "2: enrollment_profiles is not yet supported; remove it" },
-		{ SERVER "log: { access = \"\"; };", "2: log.access is not yet supported; remove it" },
-		{ SERVER_WITH("http_server = false;"),
-		  "1: servers[0].http_server is not yet supported; remove it" },
-		{ SERVER_WITH("authentication: { method = \"none\"; };"),
-		  "1: servers[0].authentication is not yet supported; remove it" },
-		{ SERVER_WITH("timeout_policy: { header = 10; };"),
-		  "1: servers[0].timeout_policy.header is not yet supported; remove it" },
-		{ SERVER_WITH("mode = \"http\";"),
-		  "1: servers[0].mode \"http\" is not yet supported; use \"tunnel\"" },
 		{ TRUSTPOINT_WITH("enrollment: { method = \"scep\"; };"),
 		  "2: trustpoints[0].enrollment.method \"scep\" is not yet supported; "
 		  "use \"selfsigned\" or \"pem\"" },
 		{ TRUSTPOINT_WITH("enrollment: { url = \"\"; };"),
 		  "2: trustpoints[0].enrollment.url is not yet supported; remove it" },
+		{ TRUSTPOINT_WITH("key: { label = \"\"; };"),
+		  "2: trustpoints[0].key.label is not yet supported; remove it" },
 		{ TRUSTPOINT_WITH("revocation_check = [ ];"),
 		  "2: trustpoints[0].revocation_check is not yet supported; remove it" },
 		{ NULL, NULL },
@@ -588,11 +1048,159 @@ static void test_refused_trustpoints(void)
 		  "2: trustpoints[0].key.curve goes only with type = \"ec\"; remove one of them" },
 		{ TRUSTPOINT_WITH("key: { bits = 2048; };"),
 		  "2: trustpoints[0].key.bits goes only with type = \"rsa\"; remove one of them" },
+		{ PEM("files: { ca = \"a\"; certificate = \"c\"; };"),
+		  "2: trustpoints[0].files needs the key's file for method \"pem\"; for example: "
+		  "files: { certificate = \"cert.pem\"; key = \"key.pem\"; };" },
+		{ PEM("primary = true; files: { ca = \"a\"; };"),
+		  "2: trustpoints[0].primary is for a trustpoint with a certificate; this one has only "
+		  "files.ca, so remove it" },
+		{ SERVER_WITH("trustpoint = \"CA\";") ANCHORS,
+		  "1: servers[0].trustpoint \"CA\" has only files.ca; give it files.certificate and "
+		  "files.key, or name another" },
+		{ SERVER_WITH("certificates = ( { trustpoint = \"CA\"; } );") ANCHORS,
+		  "1: servers[0].certificates[0].trustpoint \"CA\" has only files.ca; give it "
+		  "files.certificate and files.key, or name another" },
 		{ NULL, NULL },
 		/* clang-format on */
 	};
 
 	assert_each_refused(refusals);
+}
+
+static void test_refused_client_auth(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER_WITH("client_auth_trustpoint = \"CA\";") ANCHORS,
+		  "1: servers[0].client_auth_trustpoint goes only with "
+		  "client_auth = \"optional\" or \"required\"; remove one of them" },
+		{ SERVER_WITH("client_auth = \"required\"; client_auth_trustpoint = \"TP1\";") ANCHORS,
+		  "1: servers[0].client_auth_trustpoint \"TP1\" has no trust anchors; "
+		  "give it method \"pem\" and files.ca" },
+		{ SERVER_WITH("client_auth = \"required\"; client_auth_trustpoint = \"TP2\";") ANCHORS,
+		  "1: servers[0].client_auth_trustpoint \"TP2\" is not defined; "
+		  "did you mean \"TP1\"?" },
+		{ SERVER_WITH("client_auth = \"optional\";"),
+		  "1: servers[0].client_auth needs trust anchors; name a trustpoint that has files.ca "
+		  "in client_auth_trustpoint" },
+		{ SERVER_WITH("trustpoint = \"TP1\"; client_auth = \"optional\";") ANCHORS,
+		  "1: servers[0].client_auth needs trust anchors; name a trustpoint that has files.ca "
+		  "in client_auth_trustpoint" },
+		{ SERVER_WITH("trustpoint = \"unknown\"; client_auth = \"optional\";") ANCHORS,
+		  "1: servers[0].trustpoint \"unknown\" is not defined; add it to trustpoints" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+#define FILES(keys) "servers = ( { name = \"web\"; backend = \"files:/\"; " keys " } );\n"
+
+static void test_refused_certificates(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER_WITH("certificates = ( { trustpoint = \"TP1\"; },\n{ trustpoint = \"TP1\"; } );")
+		  ANCHORS, "2: servers[0].certificates[1] has the server_name and the trustpoint of "
+		  "certificates[0]; remove one" },
+		{ SERVER_WITH("certificates = ( { server_name = \"a\"; trustpoint = \"TP1\"; },\n"
+		  "{ server_name = \"A\"; trustpoint = \"TP1\"; backend = \"unix:s\"; } );")
+		  ANCHORS, "2: servers[0].certificates[1] has the server_name and the trustpoint of "
+		  "certificates[0]; remove one" },
+		{ SERVER_WITH("certificates = ( { server_name = \"a\"; trustpoint = \"T\"; },\n"
+		  "{ server_name = \"a\"; trustpoint = \"U\"; backend = \"unix:s\"; } );")
+		  "trustpoints = ( { name = \"T\"; }, { name = \"U\"; } );",
+		  "2: servers[0].certificates[1] has the server_name of certificates[0], "
+		  "but another backend; give both the same" },
+		{ SERVER_WITH("certificates = ( { server_name = \"a\"; trustpoint = \"TP2\"; } );") ANCHORS,
+		  "1: servers[0].certificates[0].trustpoint \"TP2\" is not defined; "
+		  "did you mean \"TP1\"?" },
+		{ SERVER_WITH("certificates = ( { trustpoint = \"TP1\"; backend = \"h:1\"; } );") ANCHORS,
+		  "1: servers[0].certificates[0].backend goes only with server_name; "
+		  "remove one of them" },
+		{ SERVER_WITH("certificates = ( { server_name = \"a\"; trustpoint = \"TP1\"; "
+		  "backend = \"files:/\"; } );") ANCHORS, "1: servers[0].certificates[0].backend must be "
+		  "HOST:PORT, [IPv6]:PORT or unix:PATH; it is \"files:/\"" },
+		{ FILES("certificates = ( { server_name = \"a\"; trustpoint = \"TP1\"; "
+		  "backend = \"h:1\"; } );") ANCHORS, "1: servers[0].certificates[0].backend goes only "
+		  "with a TCP or Unix backend of the server; remove it or change that" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+#define TUNNEL(keys)   SERVER_WITH("mode = \"tunnel\"; " keys)
+#define HTTP_ONLY(key) "1: servers[0]." key " goes only with mode = \"http\"; remove one of them"
+
+static void test_refused_modes(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ TUNNEL("http_server = true;"), HTTP_ONLY("http_server") },
+		{ TUNNEL("timeout_policy: { header = 10; };"), HTTP_ONLY("timeout_policy.header") },
+		{ TUNNEL("timeout_policy: { requests = 0; };"), HTTP_ONLY("timeout_policy.requests") },
+		{ TUNNEL("limits: { };"), HTTP_ONLY("limits") },
+		{ TUNNEL("backend_connections = 32;"), HTTP_ONLY("backend_connections") },
+		{ TUNNEL("forwarded = true;"), HTTP_ONLY("forwarded") },
+		{ TUNNEL("hsts = 0;"), HTTP_ONLY("hsts") },
+		{ TUNNEL("response_headers = [ ];"), HTTP_ONLY("response_headers") },
+		{ TUNNEL("authentication: { method = \"basic\"; file = \"f\"; };"),
+		  HTTP_ONLY("authentication") },
+		{ FILES("mode = \"tunnel\";"), "1: servers[0].mode goes only with "
+		  "a TCP or Unix backend; remove one of them" },
+		{ FILES("proxy_protocol = true;"), "1: servers[0].proxy_protocol goes only with "
+		  "a TCP or Unix backend; remove one of them" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+	conf_free(
+		parse_sound(TUNNEL("http_server = false; http_port = 80; http_action = \"proxy\"; "
+				   "authentication: { method = \"none\"; };")));
+	conf_free(parse_sound(FILES("mode = \"http\"; proxy_protocol = false;")));
+}
+
+static void test_refused_combinations(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ SERVER_WITH("\nsecure_server = false;"),
+		  "2: servers[0].secure_server and http_server are both false, so that nothing "
+		  "listens; set one of them to true" },
+		{ SERVER_WITH("authentication: { method = \"basic\"; };"),
+		  "1: servers[0].authentication needs file for method \"basic\"; "
+		  "for example: file = \"htpasswd\";" },
+		{ SERVER_WITH("authentication: { file = \"htpasswd\"; };"),
+		  "1: servers[0].authentication.file goes only with method = \"basic\"; "
+		  "remove one of them" },
+		{ SERVER_WITH("authentication: { realm = \"x\"; };"),
+		  "1: servers[0].authentication.realm goes only with method = \"basic\"; "
+		  "remove one of them" },
+		{ SERVER_WITH("limits: { request_line = 2048; head = 2048; };"),
+		  "1: servers[0].limits needs request_line below head, but they are 2048 and 2048; "
+		  "change one" },
+		{ SERVER_WITH("limits: { head = 1024; };"),
+		  "1: servers[0].limits needs request_line below head, but they are 8192 and 1024; "
+		  "change one" },
+		{ SERVER_WITH("http_action = ( { path = \"/a/\"; action = \"proxy\"; },\n"
+		  "{ path = \"/a/b\"; action = \"refuse\"; } );"),
+		  "2: servers[0].http_action[1] is never reached, because http_action[0] matches all "
+		  "of it; move it up or remove it" },
+		{ SERVER_WITH("http_action = ( { path = \"/a\"; action = \"proxy\"; },\n"
+		  "{ path = \"/a\"; action = \"refuse\"; } );"),
+		  "2: servers[0].http_action[1] is never reached, because http_action[0] matches all "
+		  "of it; move it up or remove it" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+	conf_free(parse_sound(SERVER_WITH("http_action = ( { path = \"/a\"; action = \"proxy\"; }, "
+					  "{ path = \"/ab\"; action = \"refuse\"; } );")));
 }
 
 /* Two servers with these keys; the second one begins in line 2. */
@@ -612,6 +1220,18 @@ static void test_refused_ports(void)
 		{ TWO("secure_address = [ \"::1\" ];", "secure_address = [ \"::\" ];"), "2: " IN_USE },
 		{ TWO("secure_address = [ \"::1\" ];", "secure_address = [ \"0::01\" ];"),
 		  "2: " IN_USE },
+		{ SERVER_WITH("http_server = true; http_port = 8443;\nsecure_port = 8443;"),
+		  "2: Port 8443 in use by HTTP; choose another port or address" },
+		{ SERVER_WITH("secure_port = 80;\nhttp_server = true;"),
+		  "1: Port 80 in use by HTTP; choose another port or address" },
+		{ TWO("http_server = true; http_port = 443; secure_server = false;", ""),
+		  "2: Port 443 in use by HTTP server \"web\"; choose another port or address" },
+		{ TWO("", "secure_server = false; http_server = true;\nhttp_port = 443;"),
+		  "3: " IN_USE },
+		{ TWO("http_server = true;", "http_server = true; secure_port = 444;"),
+		  "2: Port 80 in use by HTTP server \"web\"; choose another port or address" },
+		{ SERVER_WITH("http_server = true;\nhttp_address = [ \"::\", \"::1\" ];"),
+		  "2: servers[0].http_address has \"::\" and \"::1\", which overlap; remove one" },
 		{ SERVER_WITH("\nsecure_address = [ \"0.0.0.0\", \"127.0.0.1\" ];"),
 		  "2: servers[0].secure_address has \"0.0.0.0\" and \"127.0.0.1\", which overlap; "
 		  "remove one" },
@@ -628,8 +1248,13 @@ static void test_sound_ports(void)
 		/* clang-format off */
 		TWO("", "secure_port = 444;"),
 		TWO("secure_port = 0;", "secure_port = 0;"),
-		TWO("", "secure_server = false;"),
-		TWO("secure_server = false;", ""),
+		TWO("", "secure_server = false; http_server = true;"),
+		TWO("secure_server = false; http_server = true;", ""),
+		TWO("http_server = true;", "http_server = true; http_port = 81; secure_port = 444;"),
+		TWO("http_port = 443;", "http_port = 443; secure_port = 444;"),
+		SERVER_WITH("http_server = true; http_port = 0; secure_port = 0;"),
+		SERVER_WITH("http_server = true; http_port = 443; http_address = [ \"127.0.0.1\" ]; "
+		            "secure_address = [ \"127.0.0.2\" ];"),
 		TWO("secure_address = [ \"0.0.0.0\" ];", "secure_address = [ \"::\" ];"),
 		TWO("secure_address = [ \"127.0.0.1\" ];", "secure_address = [ \"127.0.0.2\" ];"),
 		/* clang-format on */
@@ -830,6 +1455,22 @@ static unsigned allocations_fail(const char *path, bool is_sound)
 	return 0;
 }
 
+/* One server with every kind of value that owns memory. */
+#define EVERYTHING                                                                                 \
+	"servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; trustpoint = \"TP1\";\n"      \
+	"http_server = true; http_action = ( { path = \"/a\"; action = \"proxy\"; },\n"            \
+	"{ path = \"/\"; action = \"redirect\"; } );\n"                                            \
+	"certificates = ( { server_name = \"a.b\"; trustpoint = \"TP1\"; backend = \"unix:s\"; "   \
+	"},\n"                                                                                     \
+	"{ trustpoint = \"TP1\"; } );\n"                                                           \
+	"client_auth = \"required\"; client_auth_trustpoint = \"CA\";\n"                           \
+	"access_class = [ \"permit 10.0.0.0/8\", \"deny any\" ]; response_headers = [ \"A: b\" "   \
+	"];\n"                                                                                     \
+	"authentication: { method = \"basic\"; file = \"f\"; realm = \"r\"; }; },\n"               \
+	"{ name = \"other\"; backend = \"files:/\"; secure_port = 444; http_action = \"refuse\"; " \
+	"} );\n"                                                                                   \
+	"log: { access = \"/a\"; };\n" ANCHORS
+
 static void test_memory(void)
 {
 	char path[PATH_MAX];
@@ -839,6 +1480,8 @@ static void test_memory(void)
 		"@include \"part.conf\"\n" PEM("files: { certificate = \"c\"; key = \"k\"; };"));
 	scratch_text("part.conf", "tickets: { file = \"t\"; };\n");
 	CU_ASSERT(allocations_fail(path, true) > 20);
+	scratch_text("main.conf", "@include \"part.conf\"\n" EVERYTHING);
+	CU_ASSERT(allocations_fail(path, true) > 40);
 	scratch_text("main.conf", "a = 1; b = 2;\n@include \"part.conf\"\n" TWO("", ""));
 	scratch_text("part.conf", "workers = 99999999999;");
 	CU_ASSERT(allocations_fail(path, false) > 20);
@@ -850,8 +1493,19 @@ static void test_memory(void)
 static CU_TestInfo value_tests[] = {
 	{ "defaults of the file", test_defaults },
 	{ "defaults of a server", test_server_defaults },
+	{ "defaults of HTTP", test_http_defaults },
 	{ "values of the file", test_root_values },
 	{ "values of a server", test_server_values },
+	{ "values of HTTP", test_http_values },
+	{ "sizes beyond 32 bits", test_body_values },
+	{ "one action of the plain server", test_http_action_words },
+	{ "actions of the plain server", test_http_action_list },
+	{ "certificates", test_certificates },
+	{ "client authentication", test_client_auth },
+	{ "lines of an access class", test_access_class },
+	{ "order of an access class", test_access_order },
+	{ "authentication", test_authentication },
+	{ "empty values", test_empty_values },
 	{ "offload", test_offload_values },
 	{ "backends", test_backends },
 	{ "values of trustpoints", test_trustpoint_values },
@@ -866,9 +1520,16 @@ static CU_TestInfo refusal_tests[] = {
 	{ "ranges", test_refused_ranges },
 	{ "words", test_refused_words },
 	{ "backends", test_refused_backends },
+	{ "response headers", test_refused_headers },
+	{ "large response headers", test_large_headers },
+	{ "access classes", test_refused_access },
 	{ "not yet supported", test_refused_later },
 	{ "everything at once, in order", test_refused_together },
 	{ "trustpoints", test_refused_trustpoints },
+	{ "client authentication", test_refused_client_auth },
+	{ "certificates", test_refused_certificates },
+	{ "modes", test_refused_modes },
+	{ "keys that do not go together", test_refused_combinations },
 	{ "ports in use", test_refused_ports },
 	{ "ports side by side", test_sound_ports },
 	CU_TEST_INFO_NULL,
