@@ -236,8 +236,8 @@ static bool key_updates_exceeded(struct ktls_session *session)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec != session->second) {
-		session->second = now.tv_sec;
+	if ((uint32_t)now.tv_sec != session->second) {
+		session->second = (uint32_t)now.tv_sec;
 		session->key_updates_second = 0;
 	}
 	return ++session->key_updates > BUDGET_KEY_UPDATES ||

@@ -2,13 +2,14 @@
  * ktls: one TLS session on one socket.
  *
  * libssl does the handshake and nothing else if it can be helped. From then on
- * each direction is protected by one of three engines:
+ * each direction is protected by one of three engines, or by none:
  *
  *   kernel  the keys are in the socket (CONFIG_TLS): send, recv and splice move
  *           plaintext, control records travel with sendmsg/recvmsg
  *   aead    the same keys in user space: ktls_open() and ktls_seal() turn
  *           records into plaintext and back (TLS 1.3, and 1.2 with AEAD suites)
  *   libssl  everything else (the CBC suites of TLS 1.2)
+ *   plain   no TLS at all: the socket moves plaintext, as with the kernel's
  *
  * Alerts, KeyUpdate, close_notify, budgets and record limits are the same code
  * for the first two. A session never performs I/O on its own account except on
@@ -101,16 +102,40 @@ enum ktls_offload {
 	KTLS_OFFLOAD_REQUIRED,
 };
 
+enum ktls_client_auth {
+	KTLS_CLIENT_AUTH_NONE,
+	KTLS_CLIENT_AUTH_OPTIONAL, /* asked for; a bad one is only reported */
+	KTLS_CLIENT_AUTH_REQUIRED, /* without a good one there is no session */
+};
+
+/* Borrowed for the call of ktls_server_new(). */
+struct ktls_certificate {
+	X509 *certificate;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain; /* may be NULL */
+};
+
+struct ktls_name {
+	/*
+	 * A host name, or "*.domain" for one label below it. NULL: the default, for
+	 * clients without SNI or with another name.
+	 */
+	const char *server_name;
+	const struct ktls_certificate *certificates; /* at most one per type of key */
+	size_t certificate_count;
+};
+
 struct ktls_server;
 
 struct ktls_server_options {
-	const char *name;  /* session id context: tickets are good for this name only */
-	X509 *certificate; /* NULL: only a check of everything else */
-	EVP_PKEY *key;
-	STACK_OF(X509) * chain; /* may be NULL */
+	const char *name;              /* session id context: tickets are good for this name only */
+	const struct ktls_name *names; /* the first is the default, whatever it is called */
+	size_t name_count;             /* 0: only a check of everything else */
 	bool tls12, tls13;
-	const char *const *ciphersuites; /* OpenSSL's names; the default set when count is 0 */
+	const char *const *ciphersuites; /* OpenSSL's, the RFCs' or IOS's names; none: defaults */
 	size_t ciphersuite_count;
+	enum ktls_client_auth client_auth;
+	X509_STORE *client_anchors; /* a reference is taken; NULL unless clients authenticate */
 	enum ktls_offload offload;
 	const struct ktls_capabilities *capabilities; /* outlives the server */
 	struct ktls_tickets *tickets;                 /* outlives the server; NULL: none */
@@ -121,6 +146,22 @@ struct ktls_server_options {
 struct ktls_server *ktls_server_new(
 	const struct ktls_server_options *options, char *error, size_t error_size);
 void ktls_server_free(struct ktls_server *server);
+
+struct ktls_suite {
+	const char *name, *standard_name; /* OpenSSL's and the RFC's; static */
+	enum ktls_version version;
+	bool kernel_tx, kernel_rx; /* this kernel can take over that direction */
+	const char *obstacle;      /* to the one that it cannot; static, "" for none */
+	bool is_aead;
+	int bits;
+};
+
+/*
+ * What the server offers, in its order of preference, TLS 1.3 first: the suites
+ * that its versions and certificates allow. Fills at most `max`, returns how
+ * many there are.
+ */
+size_t ktls_server_suites(const struct ktls_server *server, struct ktls_suite *out, size_t max);
 
 /* ---- session ----------------------------------------------------------- */
 
@@ -133,13 +174,27 @@ enum ktls_status {
 	KTLS_FAILED,     /* fatal; the alert to send, if any, is in the output */
 };
 
-enum ktls_engine { KTLS_ENGINE_LIBSSL, KTLS_ENGINE_AEAD, KTLS_ENGINE_KERNEL };
+enum ktls_engine { KTLS_ENGINE_LIBSSL, KTLS_ENGINE_AEAD, KTLS_ENGINE_KERNEL, KTLS_ENGINE_PLAIN };
 
 struct ktls_session;
 
 /* `fd` is borrowed. NULL only when memory ran out. */
 struct ktls_session *ktls_session_new(struct ktls_server *server, int fd);
+/*
+ * A session without TLS, secured from the start. Only what a kernel direction
+ * has is of use: ktls_recv(), and send or splice. The end of the stream is
+ * KTLS_CLOSED: TCP knows no other orderly end. Control records do not exist.
+ */
+struct ktls_session *ktls_session_new_plain(int fd);
+bool ktls_session_is_plain(const struct ktls_session *session);
 void ktls_session_free(struct ktls_session *session);
+
+/*
+ * Calls `trace` for each change of libssl's state, in its words, until the
+ * handshake's SSL object is freed; NULL: no longer.
+ */
+void ktls_session_trace(struct ktls_session *session,
+	void (*trace)(void *arg, const char *old_state, const char *new_state), void *arg);
 
 /*
  * One step of the handshake: consumes whole records of `in` as far as the
@@ -165,6 +220,8 @@ enum ktls_status ktls_offload_install(struct ktls_session *session);
 
 enum ktls_engine ktls_session_engine(
 	const struct ktls_session *session, enum ktls_direction direction);
+/* True when the socket itself takes or gives plaintext: engines kernel and plain. */
+bool ktls_takes_plaintext(const struct ktls_session *session, enum ktls_direction direction);
 
 /*
  * User-space receive. Opens records of `in` into `out` until `in` holds no whole
@@ -186,7 +243,7 @@ enum ktls_status ktls_seal(
 	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out);
 
 /*
- * Kernel receive: one recvmsg into `out`. DONE: `out` grew, or a control record
+ * Kernel and plain receive: one recvmsg into `out`. DONE: `out` grew, or a control record
  * was dealt with; call again. WANT_READ: nothing there. WANT_WRITE: `out` is full.
  * Use this, and not recv or splice, whenever a splice said EINVAL (K4).
  */
@@ -213,17 +270,28 @@ enum ktls_status ktls_flush(struct ktls_session *session);
 /* True while one waits: poll for POLLOUT, then ktls_flush(). */
 bool ktls_is_pending(const struct ktls_session *session);
 
-/* What the log wants to know; strings live as long as the session. */
+/* What the log wants to know; strings live as long as the session, "" for none. */
 struct ktls_info {
-	const char *version;      /* "TLSv1.3", "" before the handshake */
-	const char *cipher;       /* OpenSSL's name */
-	const char *key_exchange; /* "X25519", "RSA" … */
-	const char *server_name;  /* from SNI, or "" */
+	const char *version;        /* "TLSv1.3", "" before the handshake */
+	const char *cipher;         /* OpenSSL's name */
+	const char *key_exchange;   /* "X25519", "RSA" … */
+	const char *authentication; /* of the server: "RSA", "ECDSA" …, "PSK": resumed (TLS 1.3) */
+	const char *cipher_algorithm; /* "AES-128-GCM", "AES-256-CBC" … */
+	unsigned cipher_bits;
+	const char *mac;         /* "AEAD", "SHA1", "SHA256" … */
+	const char *server_name; /* from SNI */
+	int name_index;          /* into the server's names; also when resumed */
 	bool resumed;
+	/*
+	 * The client's certificate, also when resumed: subject (RFC 4514), SHA-256 in
+	 * hexadecimal, and "SUCCESS", "NONE" (it sent none) or "FAILED:" and the reason;
+	 * verify is "" when none was asked for. Failed ones are what the client claims.
+	 */
+	const char *client_subject, *client_fingerprint, *client_verify;
 };
 void ktls_session_info(const struct ktls_session *session, struct ktls_info *info);
 const char *ktls_session_error(const struct ktls_session *session);  /* "" when none */
 const char *ktls_session_reason(const struct ktls_session *session); /* not offloaded: why */
-const char *ktls_engine_name(enum ktls_engine engine);
+const char *ktls_engine_name(enum ktls_engine engine);               /* plain: "none" */
 
 #endif

@@ -1,8 +1,9 @@
-/* A server's policy as an SSL_CTX: certificate, suites, versions, tickets. */
-#include "ktls/session.h"
+/* A server's policy as one SSL_CTX per name: certificates, suites, versions, tickets. */
+#include "ktls/client_auth.h"
+#include "ktls/names.h"
 
-#include <errno.h>
 #include <openssl/err.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,167 +11,29 @@
 /* RFC 8446 5.5: 2^24.5 full-size records for AES-GCM. */
 #define RECORD_LIMIT 23726566
 
-#define SUITE_LIST 2048
+int ktls_refuse(const struct ktls_problem *problem, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(problem->text, problem->size, format, arguments);
+	va_end(arguments);
+	return -1;
+}
 
-/* Forward secret AEADs only; older clients need `ciphersuites` in the file. */
-static const char *const default_suites[] = {
-	"TLS_AES_128_GCM_SHA256",
-	"TLS_AES_256_GCM_SHA384",
-	"TLS_CHACHA20_POLY1305_SHA256",
-	"ECDHE-ECDSA-AES128-GCM-SHA256",
-	"ECDHE-RSA-AES128-GCM-SHA256",
-	"ECDHE-ECDSA-AES256-GCM-SHA384",
-	"ECDHE-RSA-AES256-GCM-SHA384",
-	"ECDHE-ECDSA-CHACHA20-POLY1305",
-	"ECDHE-RSA-CHACHA20-POLY1305",
-};
-
-#define DEFAULT_SUITES (sizeof default_suites / sizeof default_suites[0])
-
-/* OpenSSL keeps the suites of TLS 1.3 and the older ones in two lists. */
-struct suites {
-	char tls12[SUITE_LIST], tls13[SUITE_LIST];
-};
-
-static const char *openssl_error(void)
+const char *ktls_openssl_reason(void)
 {
 	unsigned long code = ERR_peek_last_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	ERR_clear_error();
 	return reason ? reason : "no reason given";
 }
 
-static bool append(char *list, const char *name)
+int ktls_refuse_openssl(const struct ktls_problem *problem, const char *what)
 {
-	size_t len = strlen(list);
-	int n = snprintf(list + len, SUITE_LIST - len, "%s%s", len ? ":" : "", name);
-	return n > 0 && (size_t)n < SUITE_LIST - len;
+	return ktls_refuse(problem, "%s: %s", what, ktls_openssl_reason());
 }
 
-/* True when the kernel takes that AEAD in both directions. */
-static bool kernel_takes(const struct ktls_capabilities *capabilities, const char *suite)
-{
-	enum ktls_version version = strncmp(suite, "TLS_", 4) == 0 ? KTLS_TLS13 : KTLS_TLS12;
-	const bool is_chacha = strstr(suite, "CHACHA20") != NULL;
-	const bool is_256 = strstr(suite, "256-GCM") || strstr(suite, "256_GCM");
-	enum ktls_cipher cipher = is_chacha ? KTLS_CHACHA20_POLY1305
-				  : is_256  ? KTLS_AES_256_GCM
-					    : KTLS_AES_128_GCM;
-	const int *offload = capabilities->offload[version][cipher];
-	return (strstr(suite, "GCM") || is_chacha) && !offload[KTLS_TX] && !offload[KTLS_RX];
-}
-
-static int suites_collect(struct suites *suites, const struct ktls_server_options *options,
-	char *error, size_t error_size)
-{
-	bool is_default = options->ciphersuite_count == 0;
-	const char *const *names = is_default ? default_suites : options->ciphersuites;
-	size_t count = is_default ? DEFAULT_SUITES : options->ciphersuite_count;
-	for (size_t i = 0; i < count; i++) {
-		bool is_tls13 = strncmp(names[i], "TLS_", 4) == 0;
-		if (!(is_tls13 ? options->tls13 : options->tls12) && is_default)
-			continue;
-		if (options->offload == KTLS_OFFLOAD_REQUIRED &&
-			!kernel_takes(options->capabilities, names[i])) {
-			if (is_default)
-				continue;
-			snprintf(error, error_size,
-				"ciphersuite %s cannot be offloaded on this kernel; remove it or "
-				"set offload = \"auto\" (ferrule probe tells what can)",
-				names[i]);
-			return -1;
-		}
-		if (!append(is_tls13 ? suites->tls13 : suites->tls12, names[i])) {
-			snprintf(error, error_size, "the list of ciphersuites is too long");
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static bool ctx_has_suite(SSL_CTX *ctx, const char *name)
-{
-	STACK_OF(SSL_CIPHER) *suites = SSL_CTX_get_ciphers(ctx);
-	for (int i = 0; i < sk_SSL_CIPHER_num(suites); i++)
-		if (strcmp(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(suites, i)), name) == 0)
-			return true;
-	return false;
-}
-
-/*
- * OpenSSL ignores names it does not know unless none is left, and takes words for
- * whole groups ("ALL"): ask for each alone, and look for that very suite.
- */
-static int suites_check(
-	SSL_CTX *ctx, const struct ktls_server_options *options, char *error, size_t error_size)
-{
-	for (size_t i = 0; i < options->ciphersuite_count; i++) {
-		const char *name = options->ciphersuites[i];
-		bool is_tls13 = strncmp(name, "TLS_", 4) == 0;
-		if ((is_tls13 ? SSL_CTX_set_ciphersuites(ctx, name)
-			      : SSL_CTX_set_cipher_list(ctx, name)) == 1 &&
-			ctx_has_suite(ctx, name))
-			continue;
-		snprintf(error, error_size,
-			"ciphersuite \"%s\" is not one of this OpenSSL's (openssl ciphers -s lists "
-			"them)",
-			name);
-		return -1;
-	}
-	return 0;
-}
-
-/* A version without a suite cannot be negotiated: say so, or leave it out. */
-static int versions_check(const struct suites *suites, const struct ktls_server_options *options,
-	char *error, size_t error_size)
-{
-	bool tls12 = options->tls12 && *suites->tls12;
-	bool tls13 = options->tls13 && *suites->tls13;
-	if (tls12 || tls13)
-		return 0;
-	if (options->offload == KTLS_OFFLOAD_REQUIRED && !options->ciphersuite_count)
-		snprintf(error, error_size,
-			"offload = \"required\", but this kernel takes no TLS keys (%s); load the "
-			"module with `modprobe tls`, or set offload = \"auto\"",
-			strerror(options->capabilities->ulp ? options->capabilities->ulp
-							    : EOPNOTSUPP));
-	else
-		snprintf(error, error_size,
-			"none of the ciphersuites belongs to one of the tls_versions");
-	return -1;
-}
-
-static int configure_suites(
-	SSL_CTX *ctx, const struct ktls_server_options *options, char *error, size_t error_size)
-{
-	static char groups[] = "X25519:P-256:P-384";
-	struct suites suites = {"", ""};
-	if (suites_check(ctx, options, error, error_size) < 0 ||
-		suites_collect(&suites, options, error, error_size) < 0 ||
-		versions_check(&suites, options, error, error_size) < 0)
-		return -1;
-	bool tls12 = options->tls12 && *suites.tls12, tls13 = options->tls13 && *suites.tls13;
-	if ((tls12 && SSL_CTX_set_cipher_list(ctx, suites.tls12) != 1) ||
-		(tls13 && SSL_CTX_set_ciphersuites(ctx, suites.tls13) != 1) ||
-		SSL_CTX_set_min_proto_version(ctx, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION) != 1 ||
-		SSL_CTX_set_max_proto_version(ctx, tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
-		SSL_CTX_set1_groups_list(ctx, groups) != 1) {
-		snprintf(error, error_size, "ciphersuites: %s", openssl_error());
-		return -1;
-	}
-	return 0;
-}
-
-static int configure_certificate(
-	SSL_CTX *ctx, const struct ktls_server_options *options, char *error, size_t error_size)
-{
-	if (SSL_CTX_use_certificate(ctx, options->certificate) == 1 &&
-		SSL_CTX_use_PrivateKey(ctx, options->key) == 1 &&
-		(!options->chain || SSL_CTX_set1_chain(ctx, options->chain) == 1) &&
-		SSL_CTX_check_private_key(ctx) == 1)
-		return 0;
-	snprintf(error, error_size, "certificate not usable: %s", openssl_error());
-	return -1;
-}
+/* ---- what libssl calls ------------------------------------------------------ */
 
 /* RFC 7301: HTTP/1.1 is what stands behind us; a client that lists none goes on. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -236,7 +99,8 @@ static void on_keylog(const SSL *ssl, const char *line)
 void ktls_listen_for_secret(struct ktls_session *session, bool listen)
 {
 	session->awaits_secret = listen;
-	SSL_CTX_set_keylog_callback(session->server->ctx, listen ? on_keylog : NULL);
+	/* The SSL_CTX that the name has brought; the callback cannot be an SSL's own. */
+	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(session->ssl), listen ? on_keylog : NULL);
 }
 
 /* Each NewSessionTicket is one record under the application key (RFC 8446 4.6.1). */
@@ -311,26 +175,51 @@ static BIO_METHOD *method_new(void)
 	return NULL;
 }
 
-/* The context has room for 32 bytes; names may be longer and must not meet. */
-static bool set_session_context(SSL_CTX *ctx, const char *name)
+/* ---- SSL_CTX and server ------------------------------------------------------ */
+
+/*
+ * A ticket is good where its session could have been made: the same server and
+ * name (RFC 6066 3), the same policy towards clients. The context has room for
+ * 32 bytes; names may be longer and must not meet.
+ */
+static bool set_session_context(
+	SSL_CTX *ctx, const struct ktls_server_options *options, const char *server_name)
 {
-	uint8_t digest[32];
-	return EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL) == 1 &&
-	       SSL_CTX_set_session_id_context(ctx, digest, sizeof digest) == 1;
+	uint8_t context[32];
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	bool done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(digest, options->name, strlen(options->name) + 1) == 1 &&
+		    EVP_DigestUpdate(digest, server_name, strlen(server_name) + 1) == 1 &&
+		    ktls_client_auth_digest(digest, options) &&
+		    EVP_DigestFinal_ex(digest, context, NULL) == 1 &&
+		    SSL_CTX_set_session_id_context(ctx, context, sizeof context) == 1;
+	EVP_MD_CTX_free(digest);
+	return done;
 }
 
-static SSL_CTX *ctx_new(const struct ktls_server_options *options)
+static void set_tickets(SSL_CTX *ctx, const struct ktls_tickets *tickets)
+{
+	if (tickets) {
+		ktls_tickets_attach(ctx, tickets);
+		/* A second one costs every handshake 10 us; a resumption brings the next. */
+		SSL_CTX_set_num_tickets(ctx, 1);
+	} else {
+		/* TLS 1.2 and TLS 1.3: else libssl makes ticket keys of its own */
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+		SSL_CTX_set_num_tickets(ctx, 0);
+	}
+}
+
+static SSL_CTX *ctx_new(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx || !set_session_context(ctx, options->name)) {
-		SSL_CTX_free(ctx);
+	if (!ctx)
 		return NULL;
-	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_ANTI_REPLAY);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_msg_callback(ctx, on_message);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
@@ -338,43 +227,84 @@ static SSL_CTX *ctx_new(const struct ktls_server_options *options)
 	return ctx;
 }
 
+/* The whole policy for one name; NULL for the check of everything else. */
+static SSL_CTX *ctx_for(const struct ktls_server_options *options, const struct ktls_suites *suites,
+	const struct ktls_name *name, bool is_default, const struct ktls_problem *problem)
+{
+	SSL_CTX *ctx = ctx_new();
+	/* What clients ask the default for has not one name. */
+	if (!ctx || !set_session_context(ctx, options, is_default ? "" : name->server_name)) {
+		ktls_refuse_openssl(problem, "OpenSSL");
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	set_tickets(ctx, options->tickets);
+	if (ktls_suites_apply(suites, ctx, problem) == 0 &&
+		ktls_client_auth_configure(ctx, options, problem) == 0 &&
+		(!name || ktls_names_certify(ctx, name, problem) == 0))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+static int add_names(struct ktls_server *server, const struct ktls_server_options *options,
+	const struct ktls_suites *suites, const struct ktls_problem *problem)
+{
+	int result = ktls_names_add(server, &options->names[0], server->ctx, problem);
+	for (size_t i = 1; i < options->name_count && result == 0; i++) {
+		SSL_CTX *ctx = ctx_for(options, suites, &options->names[i], false, problem);
+		result = ctx ? ktls_names_add(server, &options->names[i], ctx, problem) : -1;
+		SSL_CTX_free(ctx);
+	}
+	if (result == 0)
+		ktls_names_attach(server);
+	return result;
+}
+
+static int configure(struct ktls_server *server, const struct ktls_server_options *options,
+	const struct ktls_problem *problem)
+{
+	struct ktls_suites suites;
+	ERR_clear_error();
+	if (ktls_crypto_init(&server->crypto) < 0 || !(server->method = method_new()))
+		return ktls_refuse_openssl(problem, "OpenSSL");
+	if (ktls_suites_resolve(options, &suites, problem) < 0 ||
+		ktls_names_check(options, &suites, problem) < 0)
+		return -1;
+	server->ctx = ctx_for(
+		options, &suites, options->name_count ? &options->names[0] : NULL, true, problem);
+	if (!server->ctx)
+		return -1;
+	/* With one name only, nothing is chosen and nothing is to be paid for it. */
+	return options->name_count > 1 ? add_names(server, options, &suites, problem) : 0;
+}
+
 struct ktls_server *ktls_server_new(
 	const struct ktls_server_options *options, char *error, size_t error_size)
 {
+	const struct ktls_problem problem = {error, error_size};
 	struct ktls_server *server = calloc(1, sizeof *server);
-	if (!server || ktls_crypto_init(&server->crypto) < 0 || !(server->method = method_new()) ||
-		!(server->ctx = ctx_new(options))) {
-		snprintf(error, error_size, "OpenSSL: %s", openssl_error());
-		ktls_server_free(server);
+	if (!server) {
+		ktls_refuse(&problem, "out of memory");
 		return NULL;
 	}
 	server->capabilities = options->capabilities;
 	server->offload = options->offload;
+	server->client_auth = options->client_auth;
 	server->record_limit = options->record_limit ? options->record_limit : RECORD_LIMIT;
 	server->tickets = options->tickets;
-	if (server->tickets) {
-		ktls_tickets_attach(server);
-		/* A second one costs every handshake 10 us; a resumption brings the next. */
-		SSL_CTX_set_num_tickets(server->ctx, 1);
-	} else {
-		/* TLS 1.2 and TLS 1.3: else libssl makes ticket keys of its own */
-		SSL_CTX_set_options(server->ctx, SSL_OP_NO_TICKET);
-		SSL_CTX_set_num_tickets(server->ctx, 0);
-	}
-	ERR_clear_error();
-	if (configure_suites(server->ctx, options, error, error_size) < 0 ||
-		(options->certificate &&
-			configure_certificate(server->ctx, options, error, error_size) < 0)) {
-		ktls_server_free(server);
-		return NULL;
-	}
-	return server;
+	server->keys = options->name_count ? ktls_suites_all_keys(options) : KTLS_KEY_ANY;
+	if (configure(server, options, &problem) == 0)
+		return server;
+	ktls_server_free(server);
+	return NULL;
 }
 
 void ktls_server_free(struct ktls_server *server)
 {
 	if (!server)
 		return;
+	ktls_names_done(server);
 	SSL_CTX_free(server->ctx);
 	BIO_meth_free(server->method);
 	ktls_crypto_done(&server->crypto);

@@ -1,7 +1,10 @@
 #include "ktls/session.h"
 
 #include "ktls/alert.h"
+#include "ktls/client_auth.h"
 #include "ktls/kernel.h"
+#include "ktls/suites.h"
+#include "ktls/trace.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,16 +12,39 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-struct ktls_session *ktls_session_new(struct ktls_server *server, int fd)
+static struct ktls_session *session_new(int fd)
 {
 	struct ktls_session *session = calloc(1, sizeof *session);
 	if (!session)
 		return NULL;
-	session->server = server;
 	session->fd = fd;
-	session->version_name = session->cipher_name = session->key_exchange = "";
-	session->reason = "";
+	session->key_exchange = session->reason = "";
+	return session;
+}
+
+struct ktls_session *ktls_session_new_plain(int fd)
+{
+	struct ktls_session *session = session_new(fd);
+	if (!session)
+		return NULL;
+	session->side[KTLS_TX].engine = session->side[KTLS_RX].engine = KTLS_ENGINE_PLAIN;
+	session->closed = true; /* for control records, which there are not */
+	return session;
+}
+
+bool ktls_session_is_plain(const struct ktls_session *session)
+{
+	return session->side[KTLS_TX].engine == KTLS_ENGINE_PLAIN;
+}
+
+struct ktls_session *ktls_session_new(struct ktls_server *server, int fd)
+{
+	struct ktls_session *session = session_new(fd);
+	if (!session)
+		return NULL;
+	session->server = server;
 	session->ssl = SSL_new(server->ctx);
 	BIO *bio = BIO_new(server->method);
 	if (!session->ssl || !bio) {
@@ -37,11 +63,13 @@ void ktls_session_free(struct ktls_session *session)
 {
 	if (!session)
 		return;
+	ktls_trace_done(session);
 	SSL_free(session->ssl);
 	ktls_aead_done(&session->side[KTLS_TX].aead);
 	ktls_aead_done(&session->side[KTLS_RX].aead);
 	free(session->server_name);
 	free(session->error);
+	ktls_client_free(session->client);
 	OPENSSL_cleanse(session->side, sizeof session->side);
 	free(session);
 }
@@ -63,29 +91,12 @@ static enum ktls_status ssl_status(struct ktls_session *session, int result)
 	}
 	unsigned long code = ERR_peek_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	const char *refusal = ktls_client_auth_refusal(session->ssl, code);
 	session->closed = true; /* libssl has written its alert, or got one */
 	ERR_clear_error();
+	if (refusal)
+		return ktls_fail(session, "client certificate refused: %s", refusal);
 	return ktls_fail(session, "%s", reason ? reason : "TLS failed without a reason");
-}
-
-static const struct {
-	uint32_t id; /* SSL_CIPHER_get_cipher_nid */
-	enum ktls_cipher cipher;
-} aead_nids[] = {
-	{NID_aes_128_gcm, KTLS_AES_128_GCM},
-	{NID_aes_256_gcm, KTLS_AES_256_GCM},
-	{NID_chacha20_poly1305, KTLS_CHACHA20_POLY1305},
-};
-
-static bool aead_of(const SSL_CIPHER *suite, enum ktls_cipher *cipher)
-{
-	int nid = SSL_CIPHER_get_cipher_nid(suite);
-	for (size_t i = 0; i < sizeof aead_nids / sizeof aead_nids[0]; i++)
-		if ((int)aead_nids[i].id == nid) {
-			*cipher = aead_nids[i].cipher;
-			return true;
-		}
-	return false;
 }
 
 /* By the names that operators know; libssl's differ in spelling. */
@@ -108,23 +119,65 @@ static const char *group_name(SSL *ssl)
 	return name ? name : "";
 }
 
+static const char *key_exchange_name(struct ktls_session *session)
+{
+	int nid = SSL_CIPHER_get_kx_nid(session->suite);
+	if (session->version == KTLS_TLS12 && session->resumed)
+		return "resumed";
+	if (nid == NID_kx_rsa)
+		return "RSA";
+	return nid == NID_kx_dhe ? "DHE" : group_name(session->ssl);
+}
+
+enum authentication { AUTH_NONE, AUTH_RSA, AUTH_ECDSA, AUTH_ED25519, AUTH_ED448, AUTH_PSK };
+
+static const char *const authentication_names[] = {
+	[AUTH_NONE] = "",
+	[AUTH_RSA] = "RSA",
+	[AUTH_ECDSA] = "ECDSA",
+	[AUTH_ED25519] = "Ed25519",
+	[AUTH_ED448] = "Ed448",
+	[AUTH_PSK] = "PSK",
+};
+
+/* What the server has signed with; where it did not sign, the suite says what it would. */
+static enum authentication authentication_of(const struct ktls_session *session)
+{
+	int nid = 0;
+	if (session->version == KTLS_TLS13 && session->resumed)
+		return AUTH_PSK;
+	if (!session->resumed)
+		SSL_get_signature_type_nid(session->ssl, &nid);
+	switch (nid) {
+	case EVP_PKEY_RSA:
+	case EVP_PKEY_RSA_PSS:
+		return AUTH_RSA;
+	case EVP_PKEY_EC:
+		return AUTH_ECDSA;
+	case EVP_PKEY_ED25519:
+		return AUTH_ED25519;
+	case EVP_PKEY_ED448:
+		return AUTH_ED448;
+	default:
+		break;
+	}
+	return SSL_CIPHER_get_auth_nid(session->suite) == NID_auth_rsa ? AUTH_RSA : AUTH_ECDSA;
+}
+
 /* What outlives the SSL object. */
-static void remember(struct ktls_session *session)
+static enum ktls_status remember(struct ktls_session *session)
 {
 	SSL *ssl = session->ssl;
-	const SSL_CIPHER *suite = SSL_get_current_cipher(ssl);
+	session->suite = SSL_get_current_cipher(ssl);
 	session->version = SSL_version(ssl) == TLS1_3_VERSION ? KTLS_TLS13 : KTLS_TLS12;
-	session->is_aead = aead_of(suite, &session->cipher);
+	session->is_aead = ktls_suites_cipher(session->suite, &session->cipher);
 	session->resumed = SSL_session_reused(ssl);
-	session->version_name = ktls_version_name(session->version);
-	session->cipher_name = SSL_CIPHER_get_name(suite);
-	int kx = SSL_CIPHER_get_kx_nid(suite);
-	if (session->version == KTLS_TLS12 && session->resumed)
-		session->key_exchange = "resumed";
-	else if (kx == NID_kx_rsa)
-		session->key_exchange = "RSA";
-	else
-		session->key_exchange = group_name(ssl);
+	session->key_exchange = key_exchange_name(session);
+	session->authentication = (uint8_t)authentication_of(session);
+	if (session->server->client_auth != KTLS_CLIENT_AUTH_NONE &&
+		ktls_client_auth_remember(session) < 0)
+		return ktls_fail(session, "out of memory");
+	return KTLS_DONE;
 }
 
 /* The keys behind one direction, for an engine that takes them. 0 or -1. */
@@ -184,6 +237,7 @@ static enum ktls_status keys_take(struct ktls_session *session)
 		aead_start(session, KTLS_TX, is_tls13 ? session->tickets_sent : 1) < 0 ||
 		aead_start(session, KTLS_RX, is_tls13 ? 0 : 1) < 0)
 		return ktls_fail(session, "traffic keys could not be derived");
+	ktls_trace_done(session);
 	SSL_set_quiet_shutdown(session->ssl, 1);
 	SSL_free(session->ssl);
 	session->ssl = NULL;
@@ -193,6 +247,8 @@ static enum ktls_status keys_take(struct ktls_session *session)
 enum ktls_status ktls_handshake(
 	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out)
 {
+	if (ktls_session_is_plain(session))
+		return KTLS_DONE;
 	session->in = in;
 	session->out = out;
 	ERR_clear_error();
@@ -203,11 +259,10 @@ enum ktls_status ktls_handshake(
 	session->out = NULL;
 	if (status == KTLS_CLOSED)
 		return ktls_fail(session, "client closed during the handshake");
-	if (status != KTLS_DONE)
+	if (status == KTLS_DONE)
+		status = remember(session);
+	if (status != KTLS_DONE || !session->is_aead)
 		return status;
-	remember(session);
-	if (!session->is_aead)
-		return KTLS_DONE;
 	/* read_ahead is off: libssl took whole records and nothing behind them. */
 	if (SSL_has_pending(session->ssl))
 		return ktls_fail(session, "libssl read beyond the handshake");
@@ -244,6 +299,8 @@ static const char *offload_refusal(const struct ktls_session *session, bool *tx,
 bool ktls_offload_is_wanted(struct ktls_session *session)
 {
 	bool tx, rx;
+	if (ktls_session_is_plain(session))
+		return false;
 	const char *refusal = offload_refusal(session, &tx, &rx);
 	if (refusal)
 		session->reason = refusal;
@@ -286,6 +343,8 @@ static enum ktls_status not_offloaded(struct ktls_session *session, const char *
 enum ktls_status ktls_offload_install(struct ktls_session *session)
 {
 	bool tx, rx;
+	if (ktls_session_is_plain(session))
+		return KTLS_DONE;
 	const char *refusal = offload_refusal(session, &tx, &rx);
 	if (refusal)
 		return not_offloaded(session, refusal);
@@ -311,6 +370,12 @@ enum ktls_engine ktls_session_engine(
 	const struct ktls_session *session, enum ktls_direction direction)
 {
 	return session->side[direction].engine;
+}
+
+bool ktls_takes_plaintext(const struct ktls_session *session, enum ktls_direction direction)
+{
+	enum ktls_engine engine = session->side[direction].engine;
+	return engine == KTLS_ENGINE_KERNEL || engine == KTLS_ENGINE_PLAIN;
 }
 
 /* ---- records in user space ------------------------------------------------ */
@@ -381,6 +446,7 @@ static enum ktls_status aead_open(struct ktls_session *session, struct ktls_inpu
 enum ktls_status ktls_open(struct ktls_session *session, struct ktls_input *in,
 	struct ktls_output *out, struct ktls_output *reply)
 {
+	assert(!ktls_takes_plaintext(session, KTLS_RX));
 	if (session->side[KTLS_RX].engine == KTLS_ENGINE_LIBSSL)
 		return libssl_open(session, in, out, reply);
 	return aead_open(session, in, out, reply);
@@ -421,6 +487,7 @@ static enum ktls_status aead_seal(
 enum ktls_status ktls_seal(
 	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out)
 {
+	assert(!ktls_takes_plaintext(session, KTLS_TX));
 	bool is_aead = session->side[KTLS_TX].engine == KTLS_ENGINE_AEAD;
 	enum ktls_status status = KTLS_DONE;
 	while (in->len > 0 && status == KTLS_DONE) {
@@ -433,6 +500,27 @@ enum ktls_status ktls_seal(
 		in->len -= len;
 	}
 	return status;
+}
+
+/* ---- no records ------------------------------------------------------------- */
+
+/* On plain TCP the end of the stream is an orderly end, and the only one. */
+static enum ktls_status plain_recv(struct ktls_session *session, struct ktls_output *out)
+{
+	if (out->size == out->len)
+		return KTLS_WANT_WRITE;
+	ssize_t n = recv(session->fd, out->data + out->len, out->size - out->len, MSG_DONTWAIT);
+	if (n == 0)
+		return KTLS_CLOSED;
+	if (n > 0) {
+		out->len += (size_t)n;
+		return KTLS_DONE;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		return KTLS_WANT_READ;
+	if (errno == ECONNRESET || errno == EPIPE)
+		return ktls_fail(session, "client reset");
+	return ktls_fail(session, "receive: %s", strerror(errno));
 }
 
 /* ---- records in the kernel -------------------------------------------------- */
@@ -486,6 +574,8 @@ static enum ktls_status receive_error(
 enum ktls_status ktls_recv(
 	struct ktls_session *session, struct ktls_output *out, struct ktls_output *reply)
 {
+	if (session->side[KTLS_RX].engine == KTLS_ENGINE_PLAIN)
+		return plain_recv(session, out);
 	uint8_t *data = out->data + out->len;
 	uint8_t type;
 	/* Without room for a control record 0 bytes would look like the stream's end. */
@@ -508,6 +598,8 @@ enum ktls_status ktls_recv(
 enum ktls_status ktls_account(struct ktls_session *session, enum ktls_direction direction,
 	size_t bytes, struct ktls_output *reply)
 {
+	if (session->side[direction].engine == KTLS_ENGINE_PLAIN)
+		return KTLS_DONE;
 	/*
 	 * An upper bound for the records of one call: a peer may send them byte by byte,
 	 * the kernel may seal a page or less. ktls_limit() reads the exact number back.
@@ -525,13 +617,33 @@ enum ktls_status ktls_account(struct ktls_session *session, enum ktls_direction 
 
 /* ---- for the log -------------------------------------------------------------- */
 
+static const char *verify_text(const struct ktls_session *session)
+{
+	bool is_asked = session->server && session->server->client_auth != KTLS_CLIENT_AUTH_NONE;
+	if (session->client)
+		return session->client->verify;
+	return is_asked && session->suite ? "NONE" : "";
+}
+
 void ktls_session_info(const struct ktls_session *session, struct ktls_info *info)
 {
-	info->version = session->version_name;
-	info->cipher = session->cipher_name;
-	info->key_exchange = session->key_exchange;
-	info->server_name = session->server_name ? session->server_name : "";
-	info->resumed = session->resumed;
+	const SSL_CIPHER *suite = session->suite;
+	const struct ktls_client *client = session->client;
+	*info = (struct ktls_info){
+		.version = suite ? ktls_version_name(session->version) : "",
+		.cipher = suite ? SSL_CIPHER_get_name(suite) : "",
+		.key_exchange = session->key_exchange,
+		.authentication = authentication_names[session->authentication],
+		.cipher_algorithm = suite ? ktls_suites_algorithm(suite) : "",
+		.cipher_bits = suite ? (unsigned)SSL_CIPHER_get_bits(suite, NULL) : 0,
+		.mac = suite ? ktls_suites_mac(suite) : "",
+		.server_name = session->server_name ? session->server_name : "",
+		.name_index = session->name_index,
+		.resumed = session->resumed,
+		.client_subject = client ? client->subject : "",
+		.client_fingerprint = client ? client->fingerprint : "",
+		.client_verify = verify_text(session),
+	};
 }
 
 const char *ktls_session_error(const struct ktls_session *session)
@@ -551,6 +663,8 @@ const char *ktls_engine_name(enum ktls_engine engine)
 		return "kernel";
 	case KTLS_ENGINE_AEAD:
 		return "aead";
+	case KTLS_ENGINE_PLAIN:
+		return "none";
 	case KTLS_ENGINE_LIBSSL:
 		break;
 	}

@@ -12,13 +12,21 @@
 #define BUDGET_EMPTY_RECORDS      32
 #define BUDGET_WARNINGS           4
 
+struct ktls_client;
+struct ktls_host;
+struct ktls_trace;
+
 struct ktls_server {
-	SSL_CTX *ctx;       /* owned */
+	SSL_CTX *ctx;            /* owned; the default name's */
+	struct ktls_host *hosts; /* owned; NULL when there is one name only */
+	size_t host_count;
+	unsigned keys;      /* KTLS_KEY_… of all certificates */
 	BIO_METHOD *method; /* owned */
 	struct ktls_crypto crypto;
 	const struct ktls_capabilities *capabilities; /* borrowed */
 	struct ktls_tickets *tickets;                 /* borrowed, may be NULL */
 	enum ktls_offload offload;
+	enum ktls_client_auth client_auth;
 	uint64_t record_limit;
 };
 
@@ -36,7 +44,7 @@ struct ktls_side {
 };
 
 struct ktls_session {
-	struct ktls_server *server; /* borrowed */
+	struct ktls_server *server; /* borrowed; NULL in a plain session */
 	SSL *ssl;                   /* owned; NULL once the keys have been taken */
 	int fd;                     /* borrowed */
 	enum ktls_version version;
@@ -44,6 +52,7 @@ struct ktls_session {
 	bool is_aead; /* version and cipher are valid */
 	bool closed;  /* close_notify or a fatal alert went out */
 	bool resumed;
+	uint8_t authentication;   /* index into session.c's names for them */
 	struct ktls_side side[2]; /* by enum ktls_direction */
 
 	/* During a call into libssl: where its bytes come from and go to. */
@@ -62,13 +71,17 @@ struct ktls_session {
 	uint8_t warnings, empty_records, key_updates;
 	bool received; /* engine kernel: something since there was last nothing to read */
 	uint8_t key_updates_second;
-	int64_t second;        /* CLOCK_MONOTONIC second that key_updates_second counts */
 	bool update_requested; /* asked the peer for fresh keys, not yet answered */
+	uint16_t name_index;
+	uint32_t second; /* CLOCK_MONOTONIC second that key_updates_second counts */
 
-	const char *version_name, *cipher_name, *key_exchange; /* static, or libssl's */
-	const char *reason;                                    /* static */
-	char *server_name;                                     /* owned, may be NULL */
-	char *error;                                           /* owned, may be NULL */
+	const SSL_CIPHER *suite;    /* libssl's, static; NULL until the handshake is done */
+	const char *key_exchange;   /* static, or libssl's */
+	const char *reason;         /* static */
+	char *server_name;          /* owned, may be NULL */
+	char *error;                /* owned, may be NULL */
+	struct ktls_client *client; /* owned, may be NULL */
+	struct ktls_trace *trace;   /* owned, may be NULL */
 };
 
 /* Keeps the first failure's text. Returns KTLS_FAILED, for `return`. */
@@ -93,7 +106,7 @@ enum ktls_status ktls_limit(
 /* Lets libssl log the next traffic secret of this session, or none. */
 void ktls_listen_for_secret(struct ktls_session *session, bool listen);
 
-/* Gives the SSL_CTX its ticket callback. */
-void ktls_tickets_attach(struct ktls_server *server);
+/* Gives an SSL_CTX its ticket callback. */
+void ktls_tickets_attach(SSL_CTX *ctx, const struct ktls_tickets *tickets);
 
 #endif

@@ -108,8 +108,8 @@ out:
 	return result;
 }
 
-void ktls_tickets_attach(struct ktls_server *server)
+void ktls_tickets_attach(SSL_CTX *ctx, const struct ktls_tickets *tickets)
 {
-	SSL_CTX_set_tlsext_ticket_key_evp_cb(server->ctx, on_ticket);
-	SSL_CTX_set_timeout(server->ctx, (long)server->tickets->lifetime);
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
+	SSL_CTX_set_timeout(ctx, (long)tickets->lifetime);
 }

@@ -18,4 +18,10 @@ int pki_error_openssl(struct pki_error *error, const char *format, ...)
 
 int pki_error_memory(struct pki_error *error);
 
+/* Warnings are gathered into one line. */
+void pki_warn(struct pki_error *warning, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* That `what` is not valid yet, or no longer. */
+void pki_warn_of_dates(struct pki_error *warning, const char *what, const X509 *certificate);
+
 #endif

@@ -2,6 +2,7 @@
 #include "pki/pem.h"
 #include "pki/selfsigned.h"
 #include "pki/store.h"
+#include "pki/watch.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -12,96 +13,43 @@
 
 #define FILE_LIMIT 3 /* certificate, key, chain */
 
-/* What a file was just before it was read. */
-struct identity_file {
-	char *path;         /* owned */
-	struct stat status; /* all zero when there was none */
-};
-
 struct pki_identity {
 	unsigned references; /* not atomic: a process of ferrule has one thread */
 	struct pki_credentials credentials;
-	struct identity_file files[FILE_LIMIT]; /* the key's first */
+	struct pki_watch files[FILE_LIMIT]; /* the key's first */
 	size_t file_count;
 	bool renews; /* made anew by a load once it has expired */
 	bool is_new;
 	struct pki_error warning;
 };
 
-/* RFC 5280's times as people write them. */
-static void warn_time(struct pki_error *warning, const char *what, const ASN1_TIME *when)
-{
-	struct tm calendar = {0};
-	char text[32] = "?";
-	if (ASN1_TIME_to_tm(when, &calendar) == 1)
-		strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &calendar);
-	pki_error_add(warning, "%s%s %s", *warning->text ? "; " : "", what, text);
-}
-
-static void warn_text(struct pki_error *warning, const char *what)
-{
-	pki_error_add(warning, "%s%s", *warning->text ? "; " : "", what);
-}
-
-static void warn_of_dates(struct pki_error *warning, const X509 *certificate)
-{
-	const ASN1_TIME *before = X509_get0_notBefore(certificate);
-	const ASN1_TIME *after = X509_get0_notAfter(certificate);
-	time_t now = time(NULL);
-	if (ASN1_TIME_cmp_time_t(before, now) > 0)
-		warn_time(warning, "the certificate is not valid before", before);
-	if (ASN1_TIME_cmp_time_t(after, now) <= 0)
-		warn_time(warning, "the certificate expired on", after);
-}
-
 /* Both give UINT32_MAX, which has every bit, when the certificate does not restrict its use. */
 static void warn_of_usages(struct pki_error *warning, X509 *certificate)
 {
 	/* RFC 5280 4.2.1.12 */
 	if (!(X509_get_extended_key_usage(certificate) & (XKU_SSL_SERVER | XKU_ANYEKU)))
-		warn_text(warning,
+		pki_warn(warning,
 			"clients will refuse the certificate: its extended key usage lacks "
 			"serverAuth");
 	/* RFC 8446 4.4.2.2 */
 	if (!(X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE))
-		warn_text(warning, "clients will refuse the certificate: its key usage lacks "
-				   "digitalSignature");
+		pki_warn(warning, "clients will refuse the certificate: its key usage lacks "
+				  "digitalSignature");
 }
 
-static void warn_of_mode(struct pki_error *warning, const struct identity_file *file)
+static void warn_of_mode(struct pki_error *warning, const struct pki_watch *file)
 {
 	mode_t mode = file->status.st_mode & 07777;
 	if (mode & (S_IRWXG | S_IRWXO))
-		pki_error_add(warning,
-			"%skey file %s is open to users other than its owner (mode %04o); "
+		pki_warn(warning,
+			"key file %s is open to users other than its owner (mode %04o); "
 			"chmod 600 it",
-			*warning->text ? "; " : "", file->path, (unsigned)mode);
+			file->path, (unsigned)mode);
 }
 
-/*
- * To be called before the file is read: a change that comes between then makes
- * the identity stale, instead of going unnoticed.
- */
 static int identity_watch(struct pki_identity *identity, char *path, struct pki_error *error)
 {
-	if (!path)
-		return pki_error_memory(error);
-	struct identity_file *file = &identity->files[identity->file_count++];
-	file->path = path;
-	if (stat(path, &file->status))
-		file->status = (struct stat){0};
-	return 0;
-}
-
-static bool file_has_changed(const struct identity_file *file)
-{
-	struct stat now;
-	if (stat(file->path, &now))
-		now = (struct stat){0};
-	const struct stat *then = &file->status;
-	return now.st_dev != then->st_dev || now.st_ino != then->st_ino ||
-	       now.st_size != then->st_size || now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
-	       now.st_mtim.tv_nsec != then->st_mtim.tv_nsec;
+	return pki_watch_init(&identity->files[identity->file_count++], path, error);
 }
 
 static struct pki_identity *identity_new(void)
@@ -159,7 +107,7 @@ static int identity_load_selfsigned(struct pki_identity *identity,
 /* X509_get_key_usage() caches in the certificate, so it is done once, before it is shared. */
 static void identity_warn(struct pki_identity *identity)
 {
-	warn_of_dates(&identity->warning, identity->credentials.certificate);
+	pki_warn_of_dates(&identity->warning, "the certificate", identity->credentials.certificate);
 	warn_of_usages(&identity->warning, identity->credentials.certificate);
 	warn_of_mode(&identity->warning, &identity->files[0]);
 }
@@ -194,7 +142,7 @@ void pki_identity_unref(struct pki_identity *identity)
 	if (!identity || --identity->references > 0)
 		return;
 	for (size_t i = 0; i < identity->file_count; i++)
-		free(identity->files[i].path);
+		pki_watch_done(&identity->files[i]);
 	pki_credentials_done(&identity->credentials);
 	free(identity);
 }
@@ -230,7 +178,7 @@ bool pki_identity_is_stale(const struct pki_identity *identity)
 	if (identity->renews && ASN1_TIME_cmp_time_t(end, time(NULL)) <= 0)
 		return true;
 	for (size_t i = 0; i < identity->file_count; i++)
-		if (file_has_changed(&identity->files[i]))
+		if (pki_watch_has_changed(&identity->files[i]))
 			return true;
 	return false;
 }

@@ -31,16 +31,12 @@ static int passphrase_refuse(char *buf, int size, int writing, void *asked)
 }
 
 /* Takes the certificate over, unless it is there already: fullchain.pem beside chain.pem. */
-static int credentials_add(struct pki_credentials *credentials, X509 *certificate)
+static int certificates_add(STACK_OF(X509) * certificates, X509 *certificate)
 {
-	if (!credentials->certificate) {
-		credentials->certificate = certificate;
-		return 0;
-	}
-	bool known = X509_cmp(credentials->certificate, certificate) == 0;
-	for (int i = 0; i < sk_X509_num(credentials->chain); i++)
-		known |= X509_cmp(sk_X509_value(credentials->chain, i), certificate) == 0;
-	if (!known && sk_X509_push(credentials->chain, certificate) > 0)
+	bool known = false;
+	for (int i = 0; i < sk_X509_num(certificates); i++)
+		known |= X509_cmp(sk_X509_value(certificates, i), certificate) == 0;
+	if (!known && sk_X509_push(certificates, certificate) > 0)
 		return 0;
 	X509_free(certificate);
 	return known ? 0 : -1;
@@ -48,14 +44,14 @@ static int credentials_add(struct pki_credentials *credentials, X509 *certificat
 
 /* Reads to the end of the file, whatever else (a key, comments) is between. */
 static int certificates_parse(
-	BIO *bio, const char *path, struct pki_credentials *out, struct pki_error *error)
+	BIO *bio, const char *path, STACK_OF(X509) * certificates, struct pki_error *error)
 {
 	bool asked = false;
 	int count = 0;
 	X509 *certificate;
 	while ((certificate = PEM_read_bio_X509(bio, NULL, passphrase_refuse, &asked))) {
 		count++;
-		if (credentials_add(out, certificate))
+		if (certificates_add(certificates, certificate))
 			return pki_error_memory(error);
 	}
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
@@ -68,13 +64,15 @@ static int certificates_parse(
 	return 0;
 }
 
-static int certificates_load(const char *path, struct pki_credentials *out, struct pki_error *error)
+int pki_pem_load_certificates(
+	const char *path, STACK_OF(X509) * certificates, struct pki_error *error)
 {
 	struct pki_file file;
 	if (pki_file_read(path, &file, error))
 		return -1;
 	BIO *bio = BIO_new_mem_buf(file.data, (int)file.len);
-	int result = bio ? certificates_parse(bio, path, out, error) : pki_error_memory(error);
+	int result =
+		bio ? certificates_parse(bio, path, certificates, error) : pki_error_memory(error);
 	BIO_free(bio);
 	pki_file_done(&file);
 	return result;
@@ -158,10 +156,11 @@ int pki_pem_load(
 		pki_error_memory(error);
 		goto out;
 	}
-	if (certificates_load(files->certificate, out, error))
+	if (pki_pem_load_certificates(files->certificate, out->chain, error))
 		goto out;
-	if (files->chain && certificates_load(files->chain, out, error))
+	if (files->chain && pki_pem_load_certificates(files->chain, out->chain, error))
 		goto out;
+	out->certificate = sk_X509_shift(out->chain);
 	if (key_load(files->key, &out->key, error))
 		goto out;
 	result = pair_check(out, files, error);

@@ -29,7 +29,14 @@ struct pki_pem_files {
 int pki_pem_load(
 	const struct pki_pem_files *files, struct pki_credentials *out, struct pki_error *error);
 
-/* The same as text; NULL when memory ran out. The caller frees the BIO, which wipes it. */
+/*
+ * Adds every certificate of a file that is not there yet. Returns 0, or -1 with
+ * `error` filled: it cannot be read, or holds none.
+ */
+int pki_pem_load_certificates(
+	const char *path, STACK_OF(X509) * certificates, struct pki_error *error);
+
+/* Credentials as text; NULL when memory ran out. The caller frees the BIO, which wipes it. */
 BIO *pki_pem_write_key(EVP_PKEY *key);
 BIO *pki_pem_write_certificates(const struct pki_credentials *credentials);
 

@@ -1,7 +1,8 @@
 /*
- * pki: the device's identity. A trustpoint is a named identity; loading one
- * yields an immutable, reference-counted pki_identity (certificate, private
- * key, chain) that a running proxy can hold on to while a newer one is made.
+ * pki: the device's identity and whom it trusts. A trustpoint is a named
+ * identity; loading one yields an immutable, reference-counted pki_identity
+ * (certificate, private key, chain) that a running proxy can hold on to while a
+ * newer one is made. Trust anchors are what peers' certificates are judged by.
  */
 #ifndef FERRULE_PKI_H
 #define FERRULE_PKI_H
@@ -73,5 +74,26 @@ bool pki_identity_is_new(const struct pki_identity *identity);
  * certificate has expired. Cheap: a few stat() calls.
  */
 bool pki_identity_is_stale(const struct pki_identity *identity);
+
+/* ---- trust anchors ----------------------------------------------------- */
+
+struct pki_anchors;
+
+/*
+ * Loads every certificate of a PEM file as a trust anchor: of CAs, and of single
+ * peers that are trusted as they are. Returns 0 or -1 with `error` filled. The
+ * caller owns *out.
+ */
+int pki_anchors_load(const char *pem_file, struct pki_anchors **out, struct pki_error *error);
+void pki_anchors_free(struct pki_anchors *anchors);
+
+X509_STORE *pki_anchors_store(const struct pki_anchors *anchors); /* borrowed */
+size_t pki_anchors_count(const struct pki_anchors *anchors);
+
+/* Anchors that are expired or not valid yet, as one line; NULL when there are none. */
+const char *pki_anchors_warning(const struct pki_anchors *anchors);
+
+/* True when the file has changed since. Cheap: one stat() call. */
+bool pki_anchors_is_stale(const struct pki_anchors *anchors);
 
 #endif

@@ -113,11 +113,16 @@ static bool build_tls(const struct snapshot *snapshot, struct server *server,
 {
 	const struct conf_server *conf = server->conf;
 	struct pki_identity *identity = server->identity;
-	struct ktls_server_options options = {
-		.name = conf->name,
+	struct ktls_certificate certificate = {
 		.certificate = identity ? pki_identity_certificate(identity) : NULL,
 		.key = identity ? pki_identity_key(identity) : NULL,
 		.chain = identity ? pki_identity_chain(identity) : NULL,
+	};
+	struct ktls_name name = {.certificates = &certificate, .certificate_count = 1};
+	struct ktls_server_options options = {
+		.name = conf->name,
+		.names = &name,
+		.name_count = identity ? 1 : 0,
 		.tls12 = conf->tls12,
 		.tls13 = conf->tls13,
 		.ciphersuites = (const char *const *)conf->ciphersuites.items,

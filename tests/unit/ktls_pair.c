@@ -19,35 +19,22 @@ const char *pair_suite(enum ktls_version version, enum ktls_cipher cipher)
 	return names[version][cipher];
 }
 
-static X509 *certificate_new(EVP_PKEY *key)
-{
-	X509 *certificate = X509_new();
-	X509_NAME *name = X509_get_subject_name(certificate);
-	X509_set_version(certificate, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-	X509_NAME_add_entry_by_txt(
-		name, "CN", MBSTRING_ASC, (const unsigned char *)"pair", -1, -1, 0);
-	X509_set_issuer_name(certificate, name);
-	X509_set_pubkey(certificate, key);
-	X509_sign(certificate, key, EVP_sha256());
-	return certificate;
-}
-
 static struct ktls_server *server_new(const struct pair_options *options)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = certificate_new(key);
-	char error[256] = "";
+	char error[512] = "";
+	struct made own = make_leaf("pair", NULL);
+	struct ktls_certificate pair = {own.certificate, own.key, NULL};
+	struct ktls_name name = {NULL, &pair, 1};
 	struct ktls_server_options server_options = {
 		.name = options->name ? options->name : "pair",
-		.certificate = certificate,
-		.key = key,
+		.names = options->names ? options->names : &name,
+		.name_count = options->names ? options->name_count : 1,
 		.tls12 = options->version == KTLS_TLS12,
 		.tls13 = options->version == KTLS_TLS13,
 		.ciphersuites = &options->suite,
-		.ciphersuite_count = 1,
+		.ciphersuite_count = options->suite != NULL,
+		.client_auth = options->client_auth,
+		.client_anchors = options->anchors,
 		.offload = options->offload,
 		.capabilities = options->capabilities ? options->capabilities : &no_kernel,
 		.tickets = options->tickets,
@@ -56,8 +43,7 @@ static struct ktls_server *server_new(const struct pair_options *options)
 	struct ktls_server *server = ktls_server_new(&server_options, error, sizeof error);
 	if (!server)
 		fprintf(stderr, "ktls_server_new: %s\n", error);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
+	made_done(&own);
 	return server;
 }
 
@@ -67,18 +53,27 @@ static SSL_CTX *client_ctx_new(const struct pair_options *options)
 	int version = options->version == KTLS_TLS13 ? TLS1_3_VERSION : TLS1_2_VERSION;
 	SSL_CTX_set_min_proto_version(ctx, version);
 	SSL_CTX_set_max_proto_version(ctx, version);
-	if (options->version == KTLS_TLS13)
+	if (options->suite && options->version == KTLS_TLS13)
 		SSL_CTX_set_ciphersuites(ctx, options->suite);
-	else
+	else if (options->suite)
 		SSL_CTX_set_cipher_list(ctx, options->suite);
+	if (options->sigalgs)
+		SSL_CTX_set1_sigalgs_list(ctx, options->sigalgs);
+	if (options->client)
+		SSL_CTX_use_cert_and_key(
+			ctx, options->client->certificate, options->client->key, NULL, 1);
+	if (options->client && options->issuer)
+		SSL_CTX_add1_chain_cert(ctx, options->issuer->certificate);
 	return ctx;
 }
 
 struct pair *pair_prepare(const struct pair_options *options)
 {
-	static char host_name[] = "host.example"; /* the macro casts const away */
+	char sni[256]; /* the macro casts const away */
 	struct pair *pair = calloc(1, sizeof *pair);
-	pair->server = server_new(options);
+	snprintf(sni, sizeof sni, "%s", options->sni ? options->sni : "host.example");
+	pair->shares_server = options->server != NULL;
+	pair->server = options->server ? options->server : server_new(options);
 	if (!pair->server) {
 		pair_free(pair);
 		return NULL;
@@ -90,7 +85,8 @@ struct pair *pair_prepare(const struct pair_options *options)
 	pair->from_client = BIO_new(BIO_s_mem());
 	SSL_set_bio(pair->client, pair->to_client, pair->from_client);
 	SSL_set_connect_state(pair->client);
-	SSL_set_tlsext_host_name(pair->client, host_name);
+	if (*sni)
+		SSL_set_tlsext_host_name(pair->client, sni);
 	if (options->resume)
 		SSL_set_session(pair->client, options->resume);
 	return pair;
@@ -180,7 +176,8 @@ void pair_free(struct pair *pair)
 	SSL_free(pair->client);
 	SSL_CTX_free(pair->ctx);
 	ktls_session_free(pair->session);
-	ktls_server_free(pair->server);
+	if (!pair->shares_server)
+		ktls_server_free(pair->server);
 	free(pair);
 }
 

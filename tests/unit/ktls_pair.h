@@ -6,26 +6,37 @@
 #define FERRULE_TESTS_UNIT_KTLS_PAIR_H
 
 #include "ktls/session.h"
+#include "tests/unit/certificate.h"
 
 struct pair_options {
 	enum ktls_version version;
-	const char *suite; /* the only one that client and server know */
+	const char *suite; /* the only one that client and server know; NULL: the default set */
 	enum ktls_offload offload;
 	const struct ktls_capabilities *capabilities; /* NULL: a kernel without TLS */
 	struct ktls_tickets *tickets;
 	uint64_t record_limit;
-	size_t chunk;        /* the handshake is fed so many bytes at a time; 0: all */
-	size_t room;         /* the handshake's output buffer; 0: ample */
-	const char *early;   /* written by the client right behind its Finished */
-	SSL_SESSION *resume; /* borrowed */
-	const char *name;    /* of the server; NULL: "pair" */
-	int fd;              /* the session's socket; 0: none */
+	size_t chunk;                  /* the handshake is fed so many bytes at a time; 0: all */
+	size_t room;                   /* the handshake's output buffer; 0: ample */
+	const char *early;             /* written by the client right behind its Finished */
+	SSL_SESSION *resume;           /* borrowed */
+	const char *name;              /* of the server; NULL: "pair" */
+	int fd;                        /* the session's socket; 0: none */
+	const struct ktls_name *names; /* NULL: one, with a certificate made for it */
+	size_t name_count;
+	const char *sni; /* NULL: "host.example"; "": none */
+	char *sigalgs;   /* of the client; NULL: its default */
+	enum ktls_client_auth client_auth;
+	X509_STORE *anchors;        /* borrowed */
+	const struct made *client;  /* what the client has; NULL: no certificate */
+	const struct made *issuer;  /* which the client sends along; NULL: none */
+	struct ktls_server *server; /* borrowed, instead of a new one */
 };
 
 #define PAIR_BUFFER (256 * 1024)
 
 struct pair {
 	struct ktls_server *server;
+	bool shares_server;
 	struct ktls_session *session;
 	SSL_CTX *ctx;
 	SSL *client;

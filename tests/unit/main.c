@@ -3,15 +3,32 @@
 
 #include <stddef.h>
 
-extern CU_SuiteInfo config_suites[], http_request_suites[], static_file_suites[], pki_suites[],
-	ktls_schedule_suites[], ktls_record_suites[], ktls_session_suites[], ktls_control_suites[],
-	ktls_tickets_suites[], ktls_kernel_suites[], proxy_suites[];
+/* clang-format off */
+#define GROUPS(x) \
+	x(config_suites) \
+	x(http_request_suites) \
+	x(static_file_suites) \
+	x(pki_suites) \
+	x(pki_anchors_suites) \
+	x(ktls_schedule_suites) \
+	x(ktls_record_suites) \
+	x(ktls_session_suites) \
+	x(ktls_control_suites) \
+	x(ktls_tickets_suites) \
+	x(ktls_kernel_suites) \
+	x(ktls_names_suites) \
+	x(ktls_client_auth_suites) \
+	x(ktls_suites_suites) \
+	x(proxy_suites)
+/* clang-format on */
+
+#define DECLARE(suites) extern CU_SuiteInfo suites[];
+GROUPS(DECLARE)
 
 int main(int argc, char **argv)
 {
-	CU_SuiteInfo *const groups[] = {config_suites, http_request_suites, static_file_suites,
-		pki_suites, ktls_schedule_suites, ktls_record_suites, ktls_session_suites,
-		ktls_control_suites, ktls_tickets_suites, ktls_kernel_suites, proxy_suites, NULL};
+#define LIST(suites) suites,
+	CU_SuiteInfo *const groups[] = {GROUPS(LIST) NULL};
 
 	return suite_main("unit", groups, argc, argv);
 }

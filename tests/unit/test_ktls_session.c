@@ -2,8 +2,11 @@
 #include "ktls/alert.h"
 #include "tests/unit/ktls_pair.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <CUnit/CUnit.h>
 #include <openssl/err.h>
 
@@ -298,6 +301,146 @@ static void test_hello_retry(void)
 	pair_free(pair);
 }
 
+/* ---- without TLS -------------------------------------------------------------- */
+
+static void check_plain_controls(struct ktls_session *session)
+{
+	struct ktls_output none = {NULL, 0, 0};
+	CU_ASSERT_EQUAL(ktls_account(session, KTLS_RX, 100, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_account(session, KTLS_TX, 1 << 30, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_alert(session, KTLS_ALERT_INTERNAL_ERROR, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_close_notify(session, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_close_notify(session, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_flush(session), KTLS_DONE);
+	CU_ASSERT_FALSE(ktls_is_pending(session));
+	CU_ASSERT_FALSE(ktls_offload_is_wanted(session));
+	CU_ASSERT_EQUAL(ktls_offload_install(session), KTLS_DONE);
+	CU_ASSERT_EQUAL(ktls_handshake(session, NULL, NULL), KTLS_DONE);
+	CU_ASSERT_EQUAL(none.len, 0);
+	ktls_session_trace(session, NULL, NULL);
+}
+
+static void check_plain_info(const struct ktls_session *session)
+{
+	struct ktls_info info;
+	ktls_session_info(session, &info);
+	const char *const texts[] = {info.version, info.cipher, info.key_exchange,
+		info.authentication, info.cipher_algorithm, info.mac, info.server_name,
+		info.client_subject, info.client_fingerprint, info.client_verify,
+		ktls_session_error(session), ktls_session_reason(session)};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		CU_ASSERT_STRING_EQUAL(texts[i], "");
+	CU_ASSERT_EQUAL(info.name_index, 0);
+	CU_ASSERT_EQUAL(info.cipher_bits, 0);
+	CU_ASSERT_FALSE(info.resumed);
+	CU_ASSERT(ktls_session_is_plain(session));
+	for (int direction = KTLS_TX; direction <= KTLS_RX; direction++) {
+		enum ktls_direction each = (enum ktls_direction)direction;
+		CU_ASSERT_EQUAL(ktls_session_engine(session, each), KTLS_ENGINE_PLAIN);
+		CU_ASSERT(ktls_takes_plaintext(session, each));
+		CU_ASSERT_STRING_EQUAL(
+			ktls_engine_name(ktls_session_engine(session, each)), "none");
+	}
+}
+
+static void test_plain(void)
+{
+	uint8_t bytes[8];
+	struct ktls_output out = {bytes, 0, sizeof bytes}, none = {NULL, 0, 0};
+	int fds[2];
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	struct ktls_session *session = ktls_session_new_plain(fds[0]);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(session);
+	check_plain_info(session);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_WANT_READ);
+	CU_ASSERT_EQUAL(send(fds[1], "0123456789", 10, 0), 10);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(out.len, 8);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_WANT_WRITE);
+	out.len = 6;
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(memcmp(bytes, "01234589", 8), 0);
+	out.len = 0;
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_WANT_READ);
+	check_plain_controls(session);
+	CU_ASSERT_EQUAL(recv(fds[1], bytes, 1, MSG_DONTWAIT), -1); /* nothing was sent */
+	/* our end having said goodbye does not close theirs */
+	CU_ASSERT_EQUAL(send(fds[1], "x", 1, 0), 1);
+	close(fds[1]);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_DONE);
+	CU_ASSERT_EQUAL(out.len, 1);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_CLOSED);
+	check_plain_info(session);
+	ktls_session_free(session);
+	close(fds[0]);
+}
+
+static void test_plain_errors(void)
+{
+	uint8_t bytes[8];
+	struct ktls_output out = {bytes, 0, sizeof bytes}, none = {NULL, 0, 0};
+	struct ktls_session *session = ktls_session_new_plain(-1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(session);
+	CU_ASSERT_EQUAL(ktls_recv(session, &out, &none), KTLS_FAILED);
+	CU_ASSERT_STRING_EQUAL(ktls_session_error(session), "receive: Bad file descriptor");
+	ktls_session_free(session);
+}
+
+/* ---- trace ------------------------------------------------------------------------ */
+
+struct states {
+	char last[64];
+	int changes;
+	bool follow; /* each from where the one before led to */
+};
+
+static void on_state(void *arg, const char *old_state, const char *new_state)
+{
+	struct states *states = arg;
+	if (states->changes++)
+		states->follow = states->follow && strcmp(states->last, old_state) == 0;
+	states->follow = states->follow && strcmp(old_state, new_state) != 0;
+	snprintf(states->last, sizeof states->last, "%s", new_state);
+}
+
+static void test_trace(void)
+{
+	for (size_t i = 0; i < HANDSHAKE_CASES; i++) {
+		struct pair *pair = pair_prepare(&handshake_cases[i]);
+		struct states states = {.follow = true}, never = {.follow = true};
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
+		ktls_session_trace(pair->session, on_state, &never);
+		ktls_session_trace(pair->session, NULL, NULL);
+		ktls_session_trace(pair->session, on_state, &states);
+		CU_ASSERT_EQUAL(pair_handshake(pair, &handshake_cases[i]), KTLS_DONE);
+		CU_ASSERT_EQUAL(never.changes, 0);
+		CU_ASSERT(states.changes > 5);
+		CU_ASSERT(states.follow);
+		/* the words of document 000 */
+		CU_ASSERT_STRING_EQUAL(states.last, "SSL negotiation finished successfully");
+		int changes = states.changes;
+		CU_ASSERT(all_lengths_cross(pair));
+		CU_ASSERT_EQUAL(states.changes, changes);
+		CU_ASSERT_EQUAL(pair->session->trace == NULL, pair->session->ssl == NULL);
+		pair_free(pair);
+	}
+}
+
+/* A handshake that fails, and a session freed on its way. */
+static void test_trace_of_a_failure(void)
+{
+	struct pair *pair = pair_prepare(&handshake_cases[0]);
+	struct states states = {.follow = true};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
+	ktls_session_trace(pair->session, on_state, &states);
+	SSL_set_ciphersuites(pair->client, "TLS_AES_256_GCM_SHA384");
+	CU_ASSERT_EQUAL(pair_handshake(pair, &handshake_cases[0]), KTLS_FAILED);
+	CU_ASSERT(states.changes > 0);
+	CU_ASSERT(states.follow);
+	ERR_clear_error();
+	pair_free(pair);
+}
+
 static CU_TestInfo session_tests[] = {
 	{"three AEADs, two versions", test_aead_sessions},
 	{"CBC and CCM stay with libssl", test_libssl_sessions},
@@ -312,6 +455,10 @@ static CU_TestInfo session_tests[] = {
 	{"no TLS at all", test_no_tls_at_all},
 	{"ALPN", test_alpn},
 	{"HelloRetryRequest", test_hello_retry},
+	{"plain", test_plain},
+	{"plain, errors", test_plain_errors},
+	{"trace", test_trace},
+	{"trace of a failure", test_trace_of_a_failure},
 	CU_TEST_INFO_NULL,
 };
 

@@ -224,7 +224,7 @@ static const struct option_case option_cases[] = {
 	{"ALL", true, true, KTLS_OFFLOAD_AUTO, "\"ALL\""},
 	{"AES128-SHA:!RC4", true, true, KTLS_OFFLOAD_AUTO, "not one of"},
 	{"ECDHE-RSA-AES128-GCM-SHA999", true, true, KTLS_OFFLOAD_AUTO, "not one of"},
-	{"TLS_NULL", true, true, KTLS_OFFLOAD_AUTO, "not one of"},
+	{"TLS_NULL", true, true, KTLS_OFFLOAD_AUTO, "is broken (NULL"},
 	{"", true, true, KTLS_OFFLOAD_AUTO, "not one of"},
 	{"TLS_AES_128_GCM_SHA256", true, false, KTLS_OFFLOAD_AUTO, "tls_versions"},
 	{"ECDHE-RSA-AES128-SHA256", false, true, KTLS_OFFLOAD_AUTO, "tls_versions"},
@@ -237,10 +237,12 @@ static const struct option_case option_cases[] = {
 static void check_options(const struct option_case *c, X509 *certificate, EVP_PKEY *key)
 {
 	char error[256] = "";
+	struct ktls_certificate pair = {.certificate = certificate, .key = key};
+	struct ktls_name name = {.certificates = &pair, .certificate_count = 1};
 	struct ktls_server_options options = {
 		.name = "options",
-		.certificate = certificate,
-		.key = key,
+		.names = &name,
+		.name_count = 1,
 		.tls12 = c->tls12,
 		.tls13 = c->tls13,
 		.ciphersuites = &c->suite,

@@ -7,6 +7,7 @@
  */
 #include "pki/pki.h"
 #include "pki/store.h"
+#include "tests/unit/clock.h"
 
 #include <CUnit/CUnit.h>
 #include <dirent.h>
@@ -62,7 +63,6 @@ static struct {
 	bool happened;
 	bool piecemeal; /* write() takes one byte, after an EINTR each */
 	char trace[2048];
-	time_t clock_offset;
 } seam;
 
 int __real_openat(int directory, const char *path, int flags, ...);
@@ -83,8 +83,6 @@ ssize_t __real_readlinkat(int directory, const char *path, char *buf, size_t siz
 ssize_t __wrap_readlinkat(int directory, const char *path, char *buf, size_t size);
 int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);
-time_t __real_time(time_t *out);
-time_t __wrap_time(time_t *out);
 
 static bool seam_strikes(enum call call)
 {
@@ -177,14 +175,6 @@ int __wrap_flock(int fd, int operation)
 	return seam_strikes(CALL_FLOCK) ? -1 : __real_flock(fd, operation);
 }
 
-time_t __wrap_time(time_t *out)
-{
-	time_t now = __real_time(NULL) + seam.clock_offset;
-	if (out)
-		*out = now;
-	return now;
-}
-
 static void seam_arm(enum call call, int at, int error)
 {
 	memset(&seam, 0, sizeof seam);
@@ -213,6 +203,7 @@ static int scratch_remove(const char *path, const struct stat *status, int type,
 
 static void scratch_close(void)
 {
+	clock_offset = 0;
 	nftw(scratch, scratch_remove, 8, FTW_DEPTH | FTW_PHYS);
 	/* Whatever a test did, libssl must not find its errors (SSL_get_error(3)). */
 	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
@@ -609,10 +600,10 @@ static void test_remade_when_expired(void)
 {
 	struct pki_trustpoint trustpoint = device("router1");
 	struct pki_identity *identity = load(&trustpoint);
-	seam.clock_offset = 3649L * DAY;
+	clock_offset = 3649L * DAY;
 	CU_ASSERT(!pki_identity_is_stale(identity));
 	CU_ASSERT(!is_remade(&trustpoint));
-	seam.clock_offset = 3651L * DAY;
+	clock_offset = 3651L * DAY;
 	CU_ASSERT(pki_identity_is_stale(identity));
 	CU_ASSERT(is_remade(&trustpoint));
 	CU_ASSERT(!is_remade(&trustpoint));
@@ -624,7 +615,7 @@ static void test_kept_when_the_clock_is_behind(void)
 {
 	struct pki_trustpoint trustpoint = device("router1");
 	CU_ASSERT(is_remade(&trustpoint));
-	seam.clock_offset = -2L * DAY;
+	clock_offset = -2L * DAY;
 	struct pki_identity *identity = load(&trustpoint);
 	CU_ASSERT(!pki_identity_is_new(identity));
 	const char *warning = pki_identity_warning(identity);
@@ -1415,7 +1406,7 @@ static void test_pem_expiry_is_not_stale(void)
 	pair_save(&pair);
 	struct pki_trustpoint trustpoint = from_files();
 	struct pki_identity *identity = load(&trustpoint);
-	seam.clock_offset = 31L * DAY;
+	clock_offset = 31L * DAY;
 	CU_ASSERT(!pki_identity_is_stale(identity));
 	pki_identity_unref(identity);
 	pair_done(&pair);
