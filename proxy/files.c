@@ -133,7 +133,8 @@ static bool request_step(struct conn *conn, struct files *files)
 	gather(conn, files);
 	const struct buf *head = files->input.head;
 	struct static_reply reply;
-	switch (http_request_parse(&files->request, (const char *)head->data, buf_len(head))) {
+	switch (http_request_parse(
+		&files->request, &http_default_limits, (const char *)head->data, buf_len(head))) {
 	case HTTP_PARSE_MORE:
 		return false;
 	case HTTP_PARSE_BAD:

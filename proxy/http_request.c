@@ -1,111 +1,10 @@
 #include "proxy/http_request.h"
 
+#include "proxy/http_syntax.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
-
-/* ---- characters and spans ---------------------------------------------- */
-
-/* <ctype.h> depends on the locale and on the sign of char; these do not. */
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_one_of(char c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
-}
-
-bool http_span_is(struct http_span span, const char *word)
-{
-	return span.len == strlen(word) && memcmp(span.data, word, span.len) == 0;
-}
-
-bool http_span_is_nocase(struct http_span span, const char *word)
-{
-	return span.len == strlen(word) && strncasecmp(span.data, word, span.len) == 0;
-}
-
-bool http_span_cut(struct http_span *rest, char separator, struct http_span *part)
-{
-	const char *end = memchr(rest->data, separator, rest->len);
-
-	if (end == NULL)
-		return false;
-	part->data = rest->data;
-	part->len = (size_t)(end - rest->data);
-	rest->data = end + 1;
-	rest->len -= part->len + 1;
-	return true;
-}
-
-bool http_span_decimal(struct http_span span, uint64_t *value)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < span.len; i++) {
-		uint64_t digit = (uint64_t)(span.data[i] - '0');
-
-		if (!is_digit(span.data[i]) || sum > (INT64_MAX - digit) / 10)
-			return false;
-		sum = sum * 10 + digit;
-	}
-	*value = sum;
-	return span.len > 0;
-}
-
-/* Without the optional whitespace around it (RFC 9110 5.6.3). */
-static struct http_span span_trim(struct http_span span)
-{
-	while (span.len > 0 && is_one_of(span.data[0], " \t")) {
-		span.data++;
-		span.len--;
-	}
-	while (span.len > 0 && is_one_of(span.data[span.len - 1], " \t"))
-		span.len--;
-	return span;
-}
-
-/* RFC 9110 5.6.2 */
-static bool span_is_token(struct http_span span)
-{
-	for (size_t i = 0; i < span.len; i++) {
-		if (!is_alnum(span.data[i]) && !is_one_of(span.data[i], "!#$%&'*+-.^_`|~"))
-			return false;
-	}
-	return span.len > 0;
-}
-
-/* RFC 9110 5.5: visible characters, bytes above 0x7f, space and tab. */
-static bool span_is_field_value(struct http_span span)
-{
-	for (size_t i = 0; i < span.len; i++) {
-		unsigned char c = (unsigned char)span.data[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Wider than RFC 3986, because browsers send "|", "[", "^" and others as they
- * are; never a space, a control character, a byte above 0x7e or a fragment.
- */
-static bool span_is_target(struct http_span span)
-{
-	for (size_t i = 0; i < span.len; i++) {
-		if (span.data[i] <= ' ' || span.data[i] > '~' || span.data[i] == '#')
-			return false;
-	}
-	return span.len > 0;
-}
 
 static bool refuse(struct http_request *request, int status, const char *reason)
 {
@@ -139,7 +38,7 @@ static bool host_cut_name(struct http_span *rest)
 {
 	size_t len = 0;
 
-	while (len < rest->len && (is_alnum(rest->data[len]) || is_one_of(rest->data[len], "-._~")))
+	while (len < rest->len && http_is(rest->data[len], HTTP_HOST))
 		len++;
 	rest->data += len;
 	rest->len -= len;
@@ -171,7 +70,7 @@ static bool version_parse(struct http_request *request, struct http_span version
 	const char *text = version.data;
 
 	if (version.len != strlen("HTTP/1.1") || memcmp(text, "HTTP/", 5) != 0 ||
-		!is_digit(text[5]) || text[6] != '.' || !is_digit(text[7]))
+		!http_is(text[5], HTTP_DIGIT) || text[6] != '.' || !http_is(text[7], HTTP_DIGIT))
 		return refuse(request, 400, "no HTTP version (RFC 9112 2.3)");
 	if (text[5] != '1' || text[7] > '1')
 		return refuse(request, 505, "HTTP version is neither 1.0 nor 1.1");
@@ -179,7 +78,68 @@ static bool version_parse(struct http_request *request, struct http_span version
 	return true;
 }
 
-static void path_set(struct http_request *request, struct http_span path_and_query)
+/* RFC 3986 2.1; and no two servers agree on what a NUL in a path means. */
+static bool path_has_sound_escapes(struct http_span path)
+{
+	const char *at = path.data, *end = path.data + path.len;
+
+	while ((at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+		if (end - at < 3 || !http_is(at[1], HTTP_HEX) || !http_is(at[2], HTTP_HEX) ||
+			memcmp(at + 1, "00", 2) == 0)
+			return false;
+		at += 3;
+	}
+	return true;
+}
+
+/* How many bytes write a dot here; 0: none does. */
+static size_t dot_len(struct http_span rest)
+{
+	if (rest.len >= 1 && rest.data[0] == '.')
+		return 1;
+	return rest.len >= 3 && strncasecmp(rest.data, "%2e", 3) == 0 ? 3 : 0;
+}
+
+/* Where a segment leads: one level down or, as "..", up; "." and nothing stay. */
+static int segment_depth(struct http_span segment)
+{
+	unsigned dots = 0;
+	size_t len;
+
+	while (dots < 3 && (len = dot_len(segment)) > 0) {
+		segment.data += len;
+		segment.len -= len;
+		dots++;
+	}
+	if (segment.len > 0 || dots > 2)
+		return 1;
+	return dots == 2 ? -1 : 0;
+}
+
+/* RFC 3986 5.2.4 would drop a ".." above the root; servers that do not read it as a way out. */
+static bool path_stays_below_root(struct http_span path)
+{
+	struct http_span segment;
+	int depth = 0;
+	bool is_last;
+
+	do {
+		is_last = !http_span_cut(&path, '/', &segment);
+		depth += segment_depth(is_last ? path : segment);
+	} while (depth >= 0 && !is_last);
+	return depth >= 0;
+}
+
+static bool path_check(struct http_request *request)
+{
+	if (!path_has_sound_escapes(request->path))
+		return refuse(request, 400, "bad escape in the path (RFC 3986 2.1)");
+	if (!path_stays_below_root(request->path))
+		return refuse(request, 400, "path leads above the root (RFC 3986 5.2.4)");
+	return true;
+}
+
+static bool path_set(struct http_request *request, struct http_span path_and_query)
 {
 	request->query = path_and_query;
 	if (!http_span_cut(&request->query, '?', &request->path)) {
@@ -189,6 +149,7 @@ static void path_set(struct http_request *request, struct http_span path_and_que
 	/* RFC 9110 4.2.3: an empty path is the same as "/". */
 	if (request->path.len == 0)
 		request->path = (struct http_span){.data = "/", .len = 1};
+	return path_check(request);
 }
 
 /* RFC 9112 3.2.2: "http://" or "https://", authority, path and query. */
@@ -203,7 +164,7 @@ static bool target_parse_absolute(struct http_request *request)
 		return refuse(request, 400, "scheme of the target is neither http nor https");
 	rest.data += 2;
 	rest.len -= 2;
-	while (len < rest.len && !is_one_of(rest.data[len], "/?"))
+	while (len < rest.len && rest.data[len] != '/' && rest.data[len] != '?')
 		len++;
 	request->authority = (struct http_span){.data = rest.data, .len = len};
 	/* User names in it are for phishing only (RFC 9110 4.2.4) and fail here. */
@@ -212,13 +173,12 @@ static bool target_parse_absolute(struct http_request *request)
 	rest.data += len;
 	rest.len -= len;
 	request->form = HTTP_TARGET_ABSOLUTE;
-	path_set(request, rest);
-	return true;
+	return path_set(request, rest);
 }
 
 static bool target_parse(struct http_request *request)
 {
-	if (!span_is_target(request->target))
+	if (!http_span_has_only(request->target, HTTP_URI))
 		return refuse(
 			request, 400, "target holds a character no URI may hold (RFC 9112 3.2)");
 	if (http_span_is(request->method, "CONNECT"))
@@ -233,8 +193,7 @@ static bool target_parse(struct http_request *request)
 	if (request->target.data[0] != '/')
 		return target_parse_absolute(request);
 	request->form = HTTP_TARGET_ORIGIN;
-	path_set(request, request->target);
-	return true;
+	return path_set(request, request->target);
 }
 
 /* RFC 9112 3; single spaces, although it would allow more on reception. */
@@ -244,290 +203,223 @@ static bool request_line_parse(struct http_request *request, struct http_span li
 		!http_span_cut(&line, ' ', &request->target))
 		return refuse(
 			request, 400, "request line is not METHOD TARGET VERSION (RFC 9112 3)");
-	if (!span_is_token(request->method))
+	if (!http_span_has_only(request->method, HTTP_TOKEN))
 		return refuse(request, 400, "method is not a token (RFC 9110 9.1)");
 	return version_parse(request, line) && target_parse(request);
 }
 
 /* ---- header lines ------------------------------------------------------ */
 
-enum field {
-	FIELD_HOST,
-	FIELD_CONTENT_LENGTH,
-	FIELD_TRANSFER_ENCODING,
-	FIELD_CONNECTION,
-	FIELD_RANGE,
-	FIELD_IF_RANGE,
-	FIELD_IF_MATCH,
-	FIELD_IF_NONE_MATCH,
-	FIELD_IF_MODIFIED_SINCE,
-	FIELD_IF_UNMODIFIED_SINCE,
-	FIELD_OTHER,
-};
-
-/* clang-format off */
-#define NAME(text) { .data = (text), .len = sizeof(text) - 1 }
-static const struct http_span field_names[FIELD_OTHER] = {
-	[FIELD_HOST]                = NAME("Host"),
-	[FIELD_CONTENT_LENGTH]      = NAME("Content-Length"),
-	[FIELD_TRANSFER_ENCODING]   = NAME("Transfer-Encoding"),
-	[FIELD_CONNECTION]          = NAME("Connection"),
-	[FIELD_RANGE]               = NAME("Range"),
-	[FIELD_IF_RANGE]            = NAME("If-Range"),
-	[FIELD_IF_MATCH]            = NAME("If-Match"),
-	[FIELD_IF_NONE_MATCH]       = NAME("If-None-Match"),
-	[FIELD_IF_MODIFIED_SINCE]   = NAME("If-Modified-Since"),
-	[FIELD_IF_UNMODIFIED_SINCE] = NAME("If-Unmodified-Since"),
-};
-/* clang-format on */
-
-static bool field_is(enum field field, struct http_span name)
-{
-	const struct http_span *known = &field_names[field];
-
-	return name.len == known->len && strncasecmp(name.data, known->data, name.len) == 0;
-}
-
-static enum field field_find(struct http_span name)
-{
-	unsigned i = 0;
-
-	while (i < FIELD_OTHER && !field_is((enum field)i, name))
-		i++;
-	return (enum field)i;
-}
-
 /*
- * Two If-Match or If-None-Match lines would be a list (RFC 9110 5.3), but no
- * client sends them so; refused like the rest, as nginx does.
+ * Where a header goes that may be there once. Two If-Match or If-None-Match lines would be
+ * a list (RFC 9110 5.3), but no client sends them so; refused like the rest, as nginx does.
  */
-static bool field_take_once(
-	struct http_request *request, struct http_span *field, struct http_span value)
+static struct http_span *once_slot(struct http_request *request, enum http_name name)
 {
-	if (field->data != NULL)
-		return refuse(
-			request, 400, "a header that may be there once is repeated (RFC 9110 5.3)");
-	*field = value;
-	return true;
+	/* No slot is at the start of the struct. */
+	static const uint16_t offsets[HTTP_NAMES] = {
+		[HTTP_NAME_RANGE] = offsetof(struct http_request, range),
+		[HTTP_NAME_IF_RANGE] = offsetof(struct http_request, if_range),
+		[HTTP_NAME_IF_MATCH] = offsetof(struct http_request, if_match),
+		[HTTP_NAME_IF_NONE_MATCH] = offsetof(struct http_request, if_none_match),
+		[HTTP_NAME_IF_MODIFIED_SINCE] = offsetof(struct http_request, if_modified_since),
+		[HTTP_NAME_IF_UNMODIFIED_SINCE] =
+			offsetof(struct http_request, if_unmodified_since),
+		[HTTP_NAME_AUTHORIZATION] = offsetof(struct http_request, authorization),
+	};
+	void *slot = (char *)request + offsets[name];
+
+	return offsets[name] == 0 ? NULL : slot;
 }
 
 /* Every URI that leads here has a host, so an empty one is not valid either. */
-static bool field_take_host(struct http_request *request, struct http_span value)
+static bool take_host(struct http_request *request, struct http_span value)
 {
 	if (request->host.data != NULL)
 		return refuse(request, 400, "more than one Host (RFC 9112 3.2)");
 	if (!host_is_valid(value))
 		return refuse(request, 400, "Host is not valid (RFC 9112 3.2)");
 	request->host = value;
+	request->has_host = true;
 	return true;
 }
 
-/* RFC 9112 6.3 would let "5, 5" pass as 5: one reading only, so it does not. */
-static bool field_take_content_length(struct http_request *request, struct http_span value)
+/* For the log only: the first of them will do. */
+static void take_first(struct http_span *slot, struct http_span value)
 {
-	if (request->has_content_length)
-		return refuse(request, 400, "more than one Content-Length (RFC 9112 6.3)");
-	if (!http_span_decimal(value, &request->content_length))
-		return refuse(request, 400, "Content-Length is not a number (RFC 9112 6.3)");
-	request->has_content_length = true;
+	if (slot->data == NULL)
+		*slot = value;
+}
+
+/* The second line is no list to the one span there is for it: no protocol is asked for. */
+static void take_upgrade(struct http_request *request, struct http_span value)
+{
+	bool is_repeated = request->upgrade.data != NULL;
+
+	request->upgrade = value;
+	if (is_repeated)
+		request->upgrade.len = 0;
+}
+
+/*
+ * Programs behind us that turn names into variables, as CGI does, take these for
+ * the real ones, and frame the body by them.
+ */
+static bool passes_for_framing(struct http_span name)
+{
+	static const struct http_span length = {.data = "content-length", .len = 14};
+	static const struct http_span encoding = {.data = "transfer-encoding", .len = 17};
+
+	return (name.len == length.len && http_field_passes_for(name, length)) ||
+	       (name.len == encoding.len && http_field_passes_for(name, encoding));
+}
+
+static bool field_take(
+	struct http_request *request, enum http_name name, const struct http_field *field)
+{
+	struct http_span *slot = once_slot(request, name);
+
+	if (slot != NULL && slot->data != NULL)
+		return refuse(
+			request, 400, "a header that may be there once is repeated (RFC 9110 5.3)");
+	if (slot != NULL)
+		*slot = field->value;
+	else if (name == HTTP_NAME_HOST)
+		return take_host(request, field->value);
+	else if (name == HTTP_NAME_USER_AGENT)
+		take_first(&request->user_agent, field->value);
+	else if (name == HTTP_NAME_REFERER)
+		take_first(&request->referer, field->value);
+	else if (name == HTTP_NAME_UPGRADE)
+		take_upgrade(request, field->value);
+	else if (name == HTTP_NAME_EXPECT)
+		request->expects_continue = request->expects_continue ||
+					    http_span_is_nocase(field->value, "100-continue");
+	else if (name == HTTP_NAME_OTHER && passes_for_framing(field->name))
+		return refuse(request, 400, "a name that passes for a framing header");
 	return true;
 }
 
-static bool field_take_transfer_encoding(struct http_request *request, struct http_span value)
+static bool fields_parse(struct http_request *request, struct http_framing *framing)
 {
-	if (request->chunked)
-		return refuse(request, 400, "more than one Transfer-Encoding (RFC 9112 6.1)");
-	if (!http_span_is_nocase(value, "chunked"))
-		return refuse(request, 501, "Transfer-Encoding is not chunked (RFC 9112 6.1)");
-	request->chunked = true;
-	return true;
-}
+	struct http_refusal refusal = {.status = 0};
+	struct http_span rest = request->fields;
 
-static void field_take_connection(struct http_request *request, struct http_span value)
-{
-	bool is_last;
+	while (rest.len > 0) {
+		struct http_field field;
+		enum http_name name;
 
-	do {
-		struct http_span option = value;
-
-		is_last = !http_span_cut(&value, ',', &option);
-		option = span_trim(option);
-		if (http_span_is_nocase(option, "close"))
-			request->says_close = true;
-		else if (http_span_is_nocase(option, "keep-alive"))
-			request->says_keep_alive = true;
-	} while (!is_last);
-}
-
-static bool field_take(struct http_request *request, enum field field, struct http_span value)
-{
-	switch (field) {
-	case FIELD_HOST:
-		return field_take_host(request, value);
-	case FIELD_CONTENT_LENGTH:
-		return field_take_content_length(request, value);
-	case FIELD_TRANSFER_ENCODING:
-		return field_take_transfer_encoding(request, value);
-	case FIELD_CONNECTION:
-		field_take_connection(request, value);
-		return true;
-	case FIELD_RANGE:
-		return field_take_once(request, &request->range, value);
-	case FIELD_IF_RANGE:
-		return field_take_once(request, &request->if_range, value);
-	case FIELD_IF_MATCH:
-		return field_take_once(request, &request->if_match, value);
-	case FIELD_IF_NONE_MATCH:
-		return field_take_once(request, &request->if_none_match, value);
-	case FIELD_IF_MODIFIED_SINCE:
-		return field_take_once(request, &request->if_modified_since, value);
-	case FIELD_IF_UNMODIFIED_SINCE:
-		return field_take_once(request, &request->if_unmodified_since, value);
-	case FIELD_OTHER:
-		break;
+		if (!http_field_parse(&rest, &field, &refusal))
+			return refuse(request, refusal.status, refusal.reason);
+		name = http_name_find(field.name);
+		if (!field_take(request, name, &field))
+			return false;
+		if (!http_framing_take(framing, name, field.value, &refusal))
+			return refuse(request, refusal.status, refusal.reason);
 	}
+	if (!http_framing_check(framing, request->minor_version, &refusal))
+		return refuse(request, refusal.status, refusal.reason);
 	return true;
-}
-
-static bool field_line_parse(struct http_request *request, struct http_span line)
-{
-	struct http_span name;
-
-	if (is_one_of(line.data[0], " \t"))
-		return refuse(request, 400, "folded header line (RFC 9112 5.2)");
-	if (!http_span_cut(&line, ':', &name))
-		return refuse(request, 400, "header line without a colon (RFC 9112 5)");
-	if (!span_is_token(name))
-		return refuse(request, 400, "header name is not a token (RFC 9112 5.1)");
-	if (!span_is_field_value(line))
-		return refuse(request, 400, "control character in a header (RFC 9110 5.5)");
-	return field_take(request, field_find(name), span_trim(line));
 }
 
 /* ---- the head ---------------------------------------------------------- */
 
-/* What only all header lines together can tell. */
-static bool head_check(struct http_request *request)
+static bool is_other_http(struct http_span protocol)
 {
+	struct http_span name = protocol;
+
+	http_span_cut(&protocol, '/', &name);
+	if (http_span_is_nocase(name, "http"))
+		return true;
+	name.len = name.len > 2 ? 2 : name.len; /* "h2c", "h2c-14", "h2" */
+	return http_span_is_nocase(name, "h2");
+}
+
+/* See http_request.h for when there is none. */
+static void upgrade_decide(struct http_request *request, const struct http_framing *framing)
+{
+	struct http_span rest = request->upgrade, protocol;
+	bool is_asked = framing->says_upgrade && request->minor_version == 1 && rest.len > 0;
+
+	while (is_asked && http_option_next(&rest, &protocol))
+		is_asked = !is_other_http(protocol);
+	if (!is_asked)
+		request->upgrade = (struct http_span){0};
+}
+
+static bool head_parse(struct http_request *request)
+{
+	struct http_framing framing = {0};
+
+	if (!fields_parse(request, &framing))
+		return false;
 	if (request->minor_version == 1 && request->host.data == NULL)
 		return refuse(request, 400, "no Host (RFC 9112 3.2)");
-	if (request->chunked && request->has_content_length)
-		return refuse(
-			request, 400, "Content-Length beside Transfer-Encoding (RFC 9112 6.1)");
-	if (request->chunked && request->minor_version == 0)
-		return refuse(request, 400, "Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1)");
-	return true;
-}
-
-/* Takes one line without its CRLF, which line_scan() has seen there. */
-static struct http_span line_next(struct http_span *rest)
-{
-	struct http_span line = *rest;
-
-	http_span_cut(rest, '\n', &line);
-	line.len--;
-	return line;
-}
-
-static bool head_parse(struct http_request *request, const char *data)
-{
-	struct http_span rest = {.data = data, .len = request->head_len};
-	struct http_span line = line_next(&rest);
-
-	if (line.len == 0) /* the empty line that line_scan() let pass */
-		line = line_next(&rest);
-	if (!request_line_parse(request, line))
-		return false;
-	while ((line = line_next(&rest)).len > 0) {
-		if (!field_line_parse(request, line))
-			return false;
-	}
-	if (!head_check(request))
-		return false;
 	if (request->form == HTTP_TARGET_ABSOLUTE)
 		request->host = request->authority;
-	/* RFC 9112 9.3 */
-	request->keep_alive =
-		!request->says_close && (request->minor_version == 1 || request->says_keep_alive);
-	return true;
-}
-
-/*
- * The request line is tried at once, so that who speaks something else hears so
- * before a timeout; head_parse() does it again, as the buffer may have moved.
- */
-static bool line_scan_content(struct http_request *request, struct http_span line)
-{
-	if (++request->lines == 1)
-		return request_line_parse(request, line);
-	if (request->lines > 1 + HTTP_FIELDS_MAX)
-		return refuse(request, 431, "too many header lines");
-	return true;
-}
-
-/* Looks at the line that ends at request->scanned. */
-static bool line_scan(struct http_request *request, const char *data)
-{
-	const char *line = data + request->line_start;
-	size_t len = request->scanned - request->line_start;
-
-	if (request->lines == 0 && len > HTTP_REQUEST_LINE_MAX + 2)
-		return refuse(request, 414, "request line too long");
-	if (len < 2 || line[len - 2] != '\r')
-		return refuse(request, 400, "line ends without CR (RFC 9112 2.2)");
-	if (len > 2)
-		return line_scan_content(request, (struct http_span){.data = line, .len = len - 2});
-	if (request->lines > 0) {
-		request->head_len = request->scanned;
-		return head_parse(request, data);
-	}
-	/* RFC 9112 2.2 asks to ignore at least one empty line in front: it gets one. */
-	if (request->line_start > 0)
-		return refuse(
-			request, 400, "empty lines in place of a request line (RFC 9112 2.2)");
-	return true;
-}
-
-/* Whole lines obey the limits already; this is for the one still coming. */
-static bool limits_check(struct http_request *request)
-{
-	size_t len = request->scanned - request->line_start;
-
-	if (request->lines == 0 && len > HTTP_REQUEST_LINE_MAX + 1)
-		return refuse(request, 414, "request line too long");
-	if (request->scanned == HTTP_HEAD_MAX)
-		return refuse(request, 431, "head too long");
+	if (request->minor_version == 0)
+		request->expects_continue = false;
+	upgrade_decide(request, &framing);
+	request->keep_alive = http_framing_keeps_alive(&framing, request->minor_version);
+	request->chunked = framing.chunked;
+	request->has_options = framing.has_options;
+	request->has_content_length = framing.has_content_length;
+	request->content_length = framing.content_length;
 	return true;
 }
 
 void http_request_init(struct http_request *request)
 {
-	*request = (struct http_request){0};
+	*request = (struct http_request){.lines = {.skip_empty = true}};
 }
 
-enum http_parse http_request_parse(struct http_request *request, const char *data, size_t len)
+/*
+ * The request line is tried at once, so that who speaks something else hears so
+ * before a timeout; later calls do it again, as the buffer may have moved.
+ */
+enum http_parse http_request_parse(struct http_request *request, const struct http_limits *limits,
+	const char *data, size_t len)
 {
-	size_t window = len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX;
+	struct http_refusal refusal = {.status = 0};
+	bool is_line_parsed = false;
+	enum http_line line;
 
-	while (request->head_len == 0 && request->scanned < window) {
-		const char *from = data + request->scanned;
-		const char *newline = memchr(from, '\n', window - request->scanned);
-
-		if (newline == NULL) {
-			request->scanned = window;
-			break;
-		}
-		request->scanned += (size_t)(newline - from) + 1;
-		if (!line_scan(request, data))
-			return HTTP_PARSE_BAD;
-		request->line_start = request->scanned;
-	}
 	if (request->head_len > 0)
 		return HTTP_PARSE_DONE;
-	return limits_check(request) ? HTTP_PARSE_MORE : HTTP_PARSE_BAD;
+	if (request->status != 0)
+		return HTTP_PARSE_BAD;
+	do {
+		line = http_lines_step(&request->lines, limits, data, len, &refusal);
+		if (line == HTTP_LINE_MORE)
+			return HTTP_PARSE_MORE;
+		if (line == HTTP_LINE_BAD) {
+			refuse(request, refusal.status, refusal.reason);
+			return HTTP_PARSE_BAD;
+		}
+		if (!is_line_parsed &&
+			!request_line_parse(request, http_lines_first(&request->lines, data)))
+			return HTTP_PARSE_BAD;
+		is_line_parsed = true;
+	} while (line == HTTP_LINE_FIRST);
+	request->fields = http_lines_fields(&request->lines, data);
+	if (!head_parse(request))
+		return HTTP_PARSE_BAD;
+	request->head_len = request->lines.scanned;
+	return HTTP_PARSE_DONE;
 }
 
 bool http_request_has_body(const struct http_request *request)
 {
 	return request->chunked || request->content_length > 0;
+}
+
+bool http_request_is_idempotent(const struct http_request *request)
+{
+	static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+		if (http_span_is(request->method, methods[i]))
+			return true;
+	}
+	return false;
 }

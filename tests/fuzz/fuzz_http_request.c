@@ -54,7 +54,7 @@ static enum http_parse copy_parse(
 	if (*copy == NULL)
 		abort();
 	memcpy(*copy, data, len);
-	return http_request_parse(request, *copy, len);
+	return http_request_parse(request, &http_default_limits, *copy, len);
 }
 
 static void same_span(struct http_span a, struct http_span b)
@@ -67,7 +67,10 @@ static void same_request(const struct http_request *a, const struct http_request
 {
 	assert(a->head_len == b->head_len && a->form == b->form);
 	assert(a->keep_alive == b->keep_alive && a->chunked == b->chunked);
+	assert(a->has_content_length == b->has_content_length);
 	assert(a->content_length == b->content_length);
+	assert(a->minor_version == b->minor_version && a->has_options == b->has_options);
+	assert(a->expects_continue == b->expects_continue && a->has_host == b->has_host);
 	same_span(a->method, b->method);
 	same_span(a->target, b->target);
 	same_span(a->path, b->path);
@@ -75,6 +78,9 @@ static void same_request(const struct http_request *a, const struct http_request
 	same_span(a->host, b->host);
 	same_span(a->range, b->range);
 	same_span(a->if_none_match, b->if_none_match);
+	same_span(a->authorization, b->authorization);
+	same_span(a->upgrade, b->upgrade);
+	same_span(a->fields, b->fields);
 }
 
 static void reply_check(const struct http_request *request)
@@ -96,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct http_request whole, pieces;
 	enum http_parse parse, again = HTTP_PARSE_MORE;
 	char *copy = NULL, *copy_of_pieces = NULL;
-	size_t step = 1 + size / 64;
+	size_t step = 1 + size / 24;
 
 	if (root.fd < 0)
 		directory_make();
@@ -111,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(parse == again && whole.status == pieces.status);
 	assert((parse == HTTP_PARSE_BAD) == (whole.status != 0 && whole.reason != NULL));
 	if (parse == HTTP_PARSE_DONE) {
-		assert(whole.head_len <= size && whole.head_len <= HTTP_HEAD_MAX);
+		assert(whole.head_len <= size && whole.head_len <= http_default_limits.head);
 		same_request(&whole, &pieces);
 		reply_check(&whole);
 	}

@@ -7,6 +7,9 @@
 #define GROUPS(x) \
 	x(config_suites) \
 	x(http_request_suites) \
+	x(http_response_suites) \
+	x(http_body_suites) \
+	x(http_forward_suites) \
 	x(static_file_suites) \
 	x(pki_suites) \
 	x(pki_anchors_suites) \

@@ -178,7 +178,10 @@ static int ask_head(const char *head)
 
 	reply_forget();
 	http_request_init(&request);
-	CU_ASSERT_EQUAL(http_request_parse(&request, head, strlen(head)), HTTP_PARSE_DONE);
+	/* What is no request at all does not get here. */
+	if (http_request_parse(&request, &http_default_limits, head, strlen(head)) !=
+		HTTP_PARSE_DONE)
+		return request.status;
 	static_file_reply(&root, &request, NOW, &reply);
 	reply_check();
 	return reply.status;
@@ -187,7 +190,7 @@ static int ask_head(const char *head)
 /* `fields` are header lines, each with its CRLF. */
 static int ask_with(const char *method, const char *path, const char *fields)
 {
-	char head[HTTP_HEAD_MAX];
+	char head[16384];
 
 	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: a\r\n%s\r\n", method, path, fields);
 	return ask_head(head);
@@ -266,14 +269,14 @@ static const struct path_case path_cases[] = {
 	{"/.well-knownx", 404},
 	/* out of the tree, or up at all */
 	{"/.", 404},
-	{"/..", 404},
-	{"/../", 404},
-	{"/../secret.txt", 404},
+	{"/..", 400},
+	{"/../", 400},
+	{"/../secret.txt", 400},
 	{"/sub/../digits.txt", 404},
 	{"/./digits.txt", 404},
 	{"/...", 404},
-	{"/%2e%2e/secret.txt", 404},
-	{"/.%2E/secret.txt", 404},
+	{"/%2e%2e/secret.txt", 400},
+	{"/.%2E/secret.txt", 400},
 	{"/%2e%2e%2fsecret.txt", 404},
 	{"/..%2fsecret.txt", 404},
 	{"/sub%2fpage", 404},
@@ -336,7 +339,7 @@ static void test_path_contents(void)
 
 static void test_long_paths(void)
 {
-	char path[HTTP_REQUEST_LINE_MAX];
+	char path[8192];
 
 	long_path_make(path, 256, 255); /* NAME_MAX */
 	CU_ASSERT_EQUAL(ask(path), 404);
@@ -537,20 +540,6 @@ static void test_connection(void)
 	CU_ASSERT(head_has("Connection: keep-alive"));
 	CU_ASSERT_EQUAL(ask_with("GET", "/nothing", ""), 404);
 	CU_ASSERT(!reply.close);
-}
-
-static void test_error_replies(void)
-{
-	static const int statuses[] = {400, 408, 414, 431, 501, 503, 505};
-
-	for (size_t i = 0; i < COUNT(statuses); i++) {
-		reply_forget();
-		static_error_reply(statuses[i], NOW, &reply);
-		CU_ASSERT_EQUAL(reply.status, statuses[i]);
-		reply_check();
-		CU_ASSERT(reply.close);
-		CU_ASSERT_EQUAL(atoi(reply.body), statuses[i]);
-	}
 }
 
 /* ---- ranges ------------------------------------------------------------ */
@@ -794,7 +783,6 @@ static CU_TestInfo reply_tests[] = {
 	{"methods", test_methods},
 	{"bodies", test_bodies},
 	{"connection", test_connection},
-	{"error replies", test_error_replies},
 	{"ranges", test_ranges},
 	{"range of HEAD", test_range_of_head},
 	{"range of an empty file", test_range_of_nothing},
