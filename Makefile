@@ -23,7 +23,7 @@ CPPFLAGS := -I. -D_GNU_SOURCE -DFERRULE_VERSION='"$(VERSION)"'
 CFLAGS   ?= -g
 STRICT   := -std=gnu11 $(WARNINGS)
 COMPILE   = $(CC) $(STRICT) $(CPPFLAGS) $(OPT) $(CFLAGS) -MMD -MP
-LIBS     := -lssl -lcrypto -luring -lconfig
+LIBS     := -lssl -lcrypto -lcrypt -luring -lconfig -pthread
 
 MODULES  := config ktls pki proxy
 SOURCES  := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
@@ -36,8 +36,8 @@ FUZZ     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdirat write \
 	fsync symlinkat renameat unlinkat readlinkat flock time
 
-.PHONY: all run test test-unit test-e2e test-guest test-tools san check analyze fuzz bench \
-	install clean
+.PHONY: all run test test-unit test-e2e test-browser test-guest test-tools san check analyze \
+	fuzz bench install clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -62,7 +62,7 @@ run:
 test:
 	$(Q)scripts/setup test
 	$(Q)$(MAKE) --no-print-directory all test-tools
-	$(Q)scripts/test unit e2e guest
+	$(Q)scripts/test unit e2e browser guest
 
 $(B)/test-unit: $(UNIT) $(LIBRARY)
 	$(call say,LD)$(CC) $(LDOPT) $(addprefix -Wl$(comma)--wrap=,$(WRAPS)) -o $@ $^ $(LIBS) -lcunit
@@ -72,6 +72,9 @@ $(B)/test-e2e: $(E2E)
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto -lcunit -lpthread
 
 test-tools: $(B)/test-unit $(B)/test-e2e $(FUZZ:%=$(B)/replay-%)
+
+test-browser: all
+	$(Q)VARIANT=$(VARIANT) scripts/test browser
 
 test-unit test-e2e test-guest: all test-tools
 	$(Q)VARIANT=$(VARIANT) KERNEL=$(KERNEL) scripts/test $(@:test-%=%)
@@ -108,7 +111,7 @@ check:
 	$(Q)CPPFLAGS="-I. -D_GNU_SOURCE" CFLAGS="$(STRICT) -Werror" scripts/check-headers.sh
 	$(Q)scripts/check-functions.sh
 	$(Q)scripts/check-docs.sh
-	$(Q)shellcheck -x $$(git ls-files scripts bench .ci | xargs grep -lE '^#!.*\b(ba)?sh')
+	$(Q)shellcheck -x $$(git ls-files scripts bench tests/browser .ci | xargs grep -lE '^#!.*\b(ba)?sh')
 	$(Q)$(MAKE) --no-print-directory analyze
 
 analyze:

@@ -1,14 +1,14 @@
 #include "proxy/plain_http.h"
 
 #include "proxy/address.h"
+#include "proxy/http_reply.h"
+#include "proxy/plain_policy.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
-#define HOST_MAX 255
+#define URL_MAX 300 /* a name has at most 253 characters */
 
 bool plain_http_is_request(const uint8_t *data, size_t len)
 {
@@ -19,60 +19,62 @@ bool plain_http_is_request(const uint8_t *data, size_t len)
 	return letters > 0 && (letters == len || letters == 3);
 }
 
-static bool is_host_character(char c)
-{
-	return isalnum((unsigned char)c) || c == '.' || c == '-' || c == ':' || c == '[' ||
-	       c == ']';
-}
-
-/* The value of Host when it can stand in a URL as it is. */
-static bool find_host(const char *request, size_t len, char host[HOST_MAX + 1])
+/* The value of Host; nothing has looked at it yet. */
+static struct http_span find_host(const char *request, size_t len)
 {
 	static const char name[] = "\nhost:";
-	for (size_t i = 0; i + sizeof name - 1 < len; i++) {
-		if (strncasecmp(request + i, name, sizeof name - 1) != 0)
+	const size_t name_len = sizeof name - 1;
+	for (size_t i = 0; i + name_len < len; i++) {
+		if (strncasecmp(request + i, name, name_len) != 0)
 			continue;
-		const char *value = request + i + sizeof name - 1, *end = request + len;
-		size_t n = 0;
-		while (value < end && *value == ' ')
-			value++;
-		while (value + n < end && n < HOST_MAX && is_host_character(value[n]))
-			n++;
-		if (n == 0 || value + n >= end || (value[n] != '\r' && value[n] != '\n'))
-			return false;
-		memcpy(host, value, n);
-		host[n] = '\0';
-		return true;
+		const char *value = request + i + name_len, *end = value;
+		while (end < request + len && *end != '\r' && *end != '\n')
+			end++;
+		if (end == request + len)
+			break; /* the rest of it has not come yet */
+		return http_span_trim(
+			(struct http_span){.data = value, .len = (size_t)(end - value)});
 	}
-	return false;
+	return (struct http_span){0};
 }
 
-static void local_address(int fd, char text[ADDRESS_TEXT])
+/* The port that the client has used; translated on the way, ours may be another. */
+static uint16_t port_of(struct http_span host)
 {
-	struct sockaddr_storage storage;
-	socklen_t len = sizeof storage;
-	void *address = &storage;
-	if (getsockname(fd, address, &len) < 0)
-		storage.ss_family = AF_UNSPEC;
-	address_text(address, text);
+	const char *colon = host.len ? memrchr(host.data, ':', host.len) : NULL;
+	struct http_span digits = {0};
+	uint64_t port;
+	if (colon)
+		digits = (struct http_span){
+			.data = colon + 1, .len = (size_t)(host.data + host.len - colon - 1)};
+	if (!http_span_decimal(digits, &port) || port == 0 || port > UINT16_MAX)
+		return 443;
+	return (uint16_t)port;
+}
+
+/* 0: neither the request nor the socket knows a host. */
+static size_t find_url(int fd, const uint8_t *request, size_t len, char url[URL_MAX])
+{
+	static const struct http_span none, root = {.data = "/", .len = 1};
+	struct http_span host = find_host((const char *)request, len);
+	size_t url_len = https_location(host, NULL, port_of(host), root, none, url, URL_MAX);
+	if (url_len > 0)
+		return url_len;
+	struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
+	socklen_t size = sizeof storage;
+	void *local = &storage;
+	if (getsockname(fd, local, &size) < 0)
+		return 0;
+	return https_location(none, local, address_port(local), root, none, url, URL_MAX);
 }
 
 size_t plain_http_reply(int fd, const uint8_t *request, size_t len, char *out, size_t size)
 {
-	char host[HOST_MAX + 1], body[HOST_MAX + 160];
-	_Static_assert(sizeof host >= ADDRESS_TEXT, "an address fits where a host does");
-	if (!find_host((const char *)request, len, host))
-		local_address(fd, host);
-	int body_len = snprintf(body, sizeof body,
-		"This port speaks HTTPS, and the request was plain HTTP.\n"
-		"Use https://%s/ instead.\n",
-		host);
-	int n = snprintf(out, size,
-		"HTTP/1.1 400 Bad Request\r\n"
-		"Content-Type: text/plain; charset=utf-8\r\n"
-		"Content-Length: %d\r\n"
-		"Connection: close\r\n"
-		"\r\n%s",
-		body_len, body);
-	return (size_t)n;
+	char url[URL_MAX], text[URL_MAX + 128];
+	size_t url_len = find_url(fd, request, len, url);
+	snprintf(text, sizeof text,
+		"This port speaks HTTPS, and the request was plain HTTP.\nUse %.*s instead.\n",
+		url_len ? (int)url_len : 5, url_len ? url : "https");
+	struct http_reply reply = {.status = 400, .text = text, .close = true};
+	return http_reply_write(&reply, out, size);
 }

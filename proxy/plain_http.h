@@ -11,7 +11,8 @@ bool plain_http_is_request(const uint8_t *data, size_t len);
 
 /*
  * Writes a 400 that names the https URL: the Host of the request when it has a
- * sound one, else the address of the socket. Returns the length, below `size`.
+ * sound one, else the address of the socket. Returns the length,
+ * at most 1 KiB.
  */
 size_t plain_http_reply(int fd, const uint8_t *request, size_t len, char *out, size_t size);
 

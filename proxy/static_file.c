@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proxy/http_reply.h"
 #include "proxy/media_type.h"
 
 #define DATE_SIZE 64 /* an IMF-fixdate is 29 bytes, an RFC 850 date up to 33 */
@@ -43,41 +44,6 @@ struct range {
 };
 
 /* ---- the head ---------------------------------------------------------- */
-
-/* Status line and, with its newline, the body of an error. */
-static const char *status_text(int status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} texts[] = {
-		{200, "200 OK\n"},
-		{206, "206 Partial Content\n"},
-		{301, "301 Moved Permanently\n"},
-		{304, "304 Not Modified\n"},
-		{400, "400 Bad Request\n"},
-		{403, "403 Forbidden\n"},
-		{404, "404 Not Found\n"},
-		{405, "405 Method Not Allowed\n"},
-		{408, "408 Request Timeout\n"},
-		{412, "412 Precondition Failed\n"},
-		{413, "413 Content Too Large\n"},
-		{414, "414 URI Too Long\n"},
-		{416, "416 Range Not Satisfiable\n"},
-		{431, "431 Request Header Fields Too Large\n"},
-		{500, "500 Internal Server Error\n"},
-		{501, "501 Not Implemented\n"},
-		{503, "503 Service Unavailable\n"},
-		{505, "505 HTTP Version Not Supported\n"},
-	};
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		if (texts[i].status == status)
-			return texts[i].text;
-	}
-	assert(false && "a status without text");
-	return "500 Internal Server Error\n";
-}
 
 /* Everything appended is bounded, so that a full head is our own mistake. */
 static void __attribute__((format(printf, 2, 3)))
@@ -112,7 +78,7 @@ static void head_add_date(struct static_reply *reply, const char *name, time_t d
 static void head_begin(struct exchange *exchange, int status)
 {
 	struct static_reply *reply = exchange->reply;
-	const char *text = status_text(status);
+	const char *text = http_status_text(status);
 
 	reply->status = status;
 	head_add(reply, "HTTP/1.1 %.*s\r\n", (int)strcspn(text, "\n"), text);
@@ -134,7 +100,7 @@ static bool is_head_request(const struct exchange *exchange)
 static void head_end_with_text(struct exchange *exchange)
 {
 	struct static_reply *reply = exchange->reply;
-	const char *text = status_text(reply->status);
+	const char *text = http_status_text(reply->status);
 
 	head_add(reply, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
 		strlen(text));

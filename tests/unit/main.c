@@ -10,6 +10,8 @@
 	x(http_response_suites) \
 	x(http_body_suites) \
 	x(http_forward_suites) \
+	x(http_policy_suites) \
+	x(auth_suites) \
 	x(static_file_suites) \
 	x(pki_suites) \
 	x(pki_anchors_suites) \
