@@ -56,6 +56,15 @@ void buf_queue_push(struct buf_queue *queue, struct buf *buf)
 	queue->bytes += buf_len(buf);
 }
 
+void buf_queue_unpop(struct buf_queue *queue, struct buf *buf)
+{
+	buf->next = queue->head;
+	if (!queue->tail)
+		queue->tail = buf;
+	queue->head = buf;
+	queue->bytes += buf_len(buf);
+}
+
 void buf_queue_join(struct buf_queue *queue, struct buf_pool *pool, struct buf *buf)
 {
 	struct buf *tail = queue->tail;

@@ -44,8 +44,10 @@ struct buf_queue {
 };
 
 void buf_queue_push(struct buf_queue *queue, struct buf *buf);
+/* Puts a buffer in front of all others. */
+void buf_queue_unpop(struct buf_queue *queue, struct buf *buf);
 /*
- * As above, but into the last buffer when that has room: a queue's memory stays
+ * As buf_queue_push(), but into the last buffer when that has room: a queue's memory stays
  * within a small multiple of its bytes, however small the pieces.
  */
 void buf_queue_join(struct buf_queue *queue, struct buf_pool *pool, struct buf *buf);

@@ -2,6 +2,7 @@
 #include "proxy/commands.h"
 
 #include "ktls/ktls.h"
+#include "proxy/json.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -113,27 +114,11 @@ static void print_text(const struct ktls_capabilities *found, const char *kernel
 
 /* ---- as JSON ------------------------------------------------------------------ */
 
-/* Release names and errno texts hold no control characters, but are not ours. */
-static void print_json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < ' ')
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
 /* true, or the reason why not. */
 static void print_json_answer(int error)
 {
 	if (error)
-		print_json_string(reason(error));
+		json_string(stdout, reason(error));
 	else
 		printf("true");
 }
@@ -157,9 +142,9 @@ static void print_json(const struct ktls_capabilities *found, const char *kernel
 {
 	struct finding findings[FINDINGS];
 	printf("{\"kernel\":");
-	print_json_string(kernel);
+	json_string(stdout, kernel);
 	printf(",\"openssl\":");
-	print_json_string(OpenSSL_version(OPENSSL_VERSION));
+	json_string(stdout, OpenSSL_version(OPENSSL_VERSION));
 	printf(",\"kernel_tls\":");
 	print_json_answer(found->ulp);
 	printf(",\"offload\":[");

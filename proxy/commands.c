@@ -2,6 +2,8 @@
 
 #include "config/conf.h"
 #include "proxy/control.h"
+#include "proxy/debug.h"
+#include "proxy/show.h"
 #include "proxy/supervisor.h"
 
 #include <errno.h>
@@ -49,7 +51,8 @@ int cmd_run(int argc, char **argv)
 	static const char usage[] =
 		"usage: ferrule run [-c FILE]\n"
 		"Runs in the foreground. SIGTERM: finish connections and end (drain_timeout);\n"
-		"SIGHUP: take the file over again. FILE: " CONF_DEFAULT_PATH " by default.\n";
+		"SIGHUP: take the file over again; SIGUSR1: open the log files anew.\n"
+		"FILE: " CONF_DEFAULT_PATH " by default.\n";
 	struct options options;
 	int parsed = parse_plain(&options, argc, argv, usage);
 	return parsed >= 0 ? parsed : supervisor_run(options.config);
@@ -119,26 +122,79 @@ int cmd_reload(int argc, char **argv)
 	return status;
 }
 
+/* ---- questions about the running instance ------------------------------------------ */
+
+#define WORDS_MAX 64
+
+/* The words of the command line as one; false when that is too long to be anything. */
+static bool join_words(const struct options *options, char words[WORDS_MAX])
+{
+	size_t len = 0;
+	words[0] = '\0';
+	for (int i = 0; i < options->what_count && len < WORDS_MAX; i++)
+		len += (size_t)snprintf(
+			words + len, WORDS_MAX - len, "%s%s", i ? " " : "", options->what[i]);
+	return len < WORDS_MAX;
+}
+
+static int ask(const struct options *options, const char *verb, const char *words)
+{
+	char request[2 * WORDS_MAX];
+	snprintf(request, sizeof request, "%s%s%s%s", verb, *words ? " " : "", words,
+		options->json ? " --json" : "");
+	return call(options->config, request);
+}
+
+/* The usage of a command that a list belongs to, which is freed. */
+static char *usage_with(const char *usage, char *list)
+{
+	char *text = NULL;
+	if (asprintf(&text, "%s%s", usage, list ? list : "") < 0)
+		text = NULL;
+	free(list);
+	return text;
+}
+
+static int refuse_words(const char *command, const char *words, const char *usage)
+{
+	if (*words)
+		fprintf(stderr, "ferrule %s: \"%s\" is not one of its words\n", command, words);
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
 int cmd_show(int argc, char **argv)
 {
-	static const char usage[] =
-		"usage: ferrule show offload | sessions [--json] [-c FILE]\n"
-		"  offload   connections by who protects their records: kernel or user space\n"
-		"  sessions  connections open, accepted, refused and failed\n";
 	struct options options;
-	int parsed = options_parse(&options, argc, argv, usage);
-	if (parsed >= 0)
-		return parsed;
-	if (options.what_count != 1) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	char request[64];
-	int n = snprintf(request, sizeof request, "show %s%s", options.what[0],
-		options.json ? " --json" : "");
-	if (n >= (int)sizeof request) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	return call(options.config, request);
+	char words[WORDS_MAX];
+	char *usage = usage_with("usage: ferrule show STATUS [--json] [-c FILE]\n"
+				 "Asks the running instance. STATUS is one of\n",
+		show_list());
+	int status = usage ? options_parse(&options, argc, argv, usage) : 1;
+	if (status < 0)
+		status = join_words(&options, words) && show_exists(words)
+				 ? ask(&options, "show", words)
+				 : refuse_words("show", words, usage);
+	free(usage);
+	return status;
+}
+
+int cmd_debug(int argc, char **argv)
+{
+	struct options options;
+	char words[WORDS_MAX];
+	unsigned mask;
+	enum debug_action action;
+	char *usage = usage_with("usage: ferrule debug [SWITCH [on | off]] [--json] [-c FILE]\n"
+				 "Has the running instance log more about new connections, until "
+				 "it ends or the\nswitch is off; tells what is on. SWITCH is one "
+				 "of\n",
+		debug_list());
+	int status = usage ? options_parse(&options, argc, argv, usage) : 1;
+	if (status < 0)
+		status = join_words(&options, words) && debug_parse(words, &mask, &action)
+				 ? ask(&options, "debug", words)
+				 : refuse_words("debug", words, usage);
+	free(usage);
+	return status;
 }

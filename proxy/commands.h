@@ -24,6 +24,7 @@ int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_debug(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
 #endif

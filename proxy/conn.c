@@ -1,8 +1,10 @@
 #include "proxy/conn.h"
 
+#include "proxy/access_class.h"
 #include "proxy/address.h"
+#include "proxy/conn_debug.h"
 #include "proxy/container.h"
-#include "proxy/server.h"
+#include "proxy/snapshot.h"
 #include "proxy/worker.h"
 
 #include <assert.h>
@@ -26,38 +28,62 @@
 #define CLOSING_MS 60000
 /* What the log's line may show of a failure's text. */
 #define CAUSE_MAX 256
+/* Connections beyond max_connections that a worker answers at a time. */
+#define EXCESS_MAX 64
 
 static void conn_release(struct conn *conn);
 
 /* The kernel may still touch what belongs to the connection. */
 static bool is_busy(const struct conn *conn)
 {
-	return endpoint_is_busy(&conn->front) || endpoint_is_busy(&conn->back) ||
+	return endpoint_is_busy(&conn->front) ||
 	       (conn->service->is_busy && conn->service->is_busy(conn));
 }
 
-bool conn_is_tx_kernel(const struct conn *conn)
+bool conn_is_tx_plaintext(const struct conn *conn)
 {
-	return ktls_session_engine(conn->session, KTLS_TX) == KTLS_ENGINE_KERNEL;
+	return ktls_takes_plaintext(conn->session, KTLS_TX);
 }
 
-bool conn_is_rx_kernel(const struct conn *conn)
+bool conn_is_rx_plaintext(const struct conn *conn)
 {
-	return ktls_session_engine(conn->session, KTLS_RX) == KTLS_ENGINE_KERNEL;
+	return ktls_takes_plaintext(conn->session, KTLS_RX);
+}
+
+const struct backend *conn_backend(const struct conn *conn)
+{
+	struct ktls_info info;
+	ktls_session_info(conn->session, &info);
+	return server_backend(conn->server, info.name_index);
 }
 
 static int64_t conn_idle_ms(const struct conn *conn)
 {
-	return (int64_t)conn->server->conf->timeout.idle * 1000;
+	int64_t idle = (int64_t)conn->server->conf->timeout.idle * 1000;
+	return !idle && conn->state == CONN_CLOSING ? CLOSING_MS : idle;
 }
 
 void conn_touch(struct conn *conn)
 {
 	int64_t idle = conn_idle_ms(conn);
+	int64_t deadline = idle ? conn->worker->now + idle : conn->latest;
 	/* Neither the handshake's time nor the client's time to close is prolonged. */
-	bool moving = conn->state >= CONN_RELAY && conn->state <= CONN_CLOSING && !conn->lingering;
-	if (idle && moving)
-		timer_set(&conn->worker->wheel, &conn->timer, conn->worker->now + idle);
+	if (conn->state < CONN_RELAY || conn->state > CONN_CLOSING || conn->lingering)
+		return;
+	if (conn->latest && conn->latest < deadline)
+		deadline = conn->latest;
+	if (deadline)
+		timer_set(&conn->worker->wheel, &conn->timer, deadline);
+	else
+		timer_clear(&conn->worker->wheel, &conn->timer); /* of a limit that is gone */
+}
+
+void conn_limit(struct conn *conn, int64_t latest)
+{
+	if (latest == conn->latest)
+		return;
+	conn->latest = latest;
+	conn_touch(conn);
 }
 
 static void conn_set_timer(struct conn *conn, int64_t ms)
@@ -90,22 +116,25 @@ static bool over_limit(const struct worker *worker, const struct server *server)
 	return stats_open(worker->stats, server->slot) >= server->conf->max_connections;
 }
 
-static struct conn *conn_new(struct worker *worker, const struct server *server, int fd)
+static struct conn *conn_new(
+	struct worker *worker, const struct snapshot_listener *listener, int fd)
 {
+	const struct server *server = listener->server;
 	struct conn *conn = calloc(1, sizeof *conn);
 	if (!conn)
 		return NULL;
-	conn->session = ktls_session_new(server->tls, fd);
+	conn->session = listener->is_secure ? ktls_session_new(server->tls, fd)
+					    : ktls_session_new_plain(fd);
 	if (!conn->session) {
 		free(conn);
 		return NULL;
 	}
 	conn->worker = worker;
 	conn->server = server;
+	conn->listener = listener;
 	conn->service = server->service;
 	conn->started = worker->now;
 	endpoint_init(&conn->front);
-	endpoint_init(&conn->back);
 	conn->front.fd = fd;
 	conn->front.receive.done = on_front_receive;
 	conn->front.send.done = on_front_send;
@@ -116,34 +145,38 @@ static struct conn *conn_new(struct worker *worker, const struct server *server,
 	return conn;
 }
 
-static void refuse(struct worker *worker, const struct server *server, int fd, const char *cause)
+static void refuse(struct worker *worker, const struct server *server, int fd,
+	const struct sockaddr *peer, const char *cause)
 {
 	unsigned suppressed = 0;
+	char text[ADDRESS_TEXT];
 	worker->row->servers[server->slot].refused++;
 	if (log_limit_pass(&worker->failure_limit, worker->now, &suppressed))
 		log_line(worker->log, CONF_LOG_WARNING,
-			"server=%s connection refused: %s (%u such lines suppressed)",
-			server->conf->name, cause, suppressed);
+			"server=%s peer=%s connection refused: %s (%u such lines suppressed)",
+			server->conf->name, address_text(peer, text), cause, suppressed);
 	close(fd);
 }
 
-void conn_open(struct worker *worker, const struct server *server, const char *listener, int fd)
+/*
+ * May it come in? Beyond max_connections HTTP clients get an answer, as long as the
+ * worker has room for the answering.
+ */
+static bool admit(struct worker *worker, const struct server *server, const struct sockaddr *peer,
+	bool *excess, const char **cause)
 {
-	struct stats_server *stats = &worker->row->servers[server->slot];
-	if (over_limit(worker, server)) {
-		refuse(worker, server, fd, "max_connections reached");
-		return;
+	const struct conf_server *conf = server->conf;
+	if (!access_class_permits(conf->access_class, conf->access_rule_count, peer)) {
+		*cause = "access class";
+		return false;
 	}
-	struct conn *conn = conn_new(worker, server, fd);
-	if (!conn) {
-		refuse(worker, server, fd, "out of memory");
-		return;
-	}
-	conn->listener = listener;
-	socklen_t len = sizeof conn->peer;
-	getpeername(fd, &conn->peer.any, &len);
-	stats->accepted++;
-	stats->open++;
+	*excess = over_limit(worker, server);
+	*cause = "max_connections reached";
+	return !*excess || (server->service == &http_service && worker->excess_count < EXCESS_MAX);
+}
+
+static void conn_link(struct worker *worker, struct conn *conn)
+{
 	conn->next = worker->conns;
 	conn->link = &worker->conns;
 	if (conn->next)
@@ -151,6 +184,41 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 	worker->conns = conn;
 	worker->conn_count++;
 	worker_conn_opened(worker);
+}
+
+static void count_open(struct conn *conn)
+{
+	struct stats_server *stats = &conn->worker->row->servers[conn->server->slot];
+	if (conn->excess) {
+		conn->worker->excess_count++;
+		stats->refused++;
+	} else {
+		stats->accepted++;
+		stats->open++;
+	}
+}
+
+void conn_open(struct worker *worker, const struct snapshot_listener *listener, int fd)
+{
+	const struct server *server = listener->server;
+	union conn_address peer = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof peer;
+	const char *cause;
+	bool excess;
+	getpeername(fd, &peer.any, &len);
+	if (!admit(worker, server, &peer.any, &excess, &cause)) {
+		refuse(worker, server, fd, &peer.any, cause);
+		return;
+	}
+	struct conn *conn = conn_new(worker, listener, fd);
+	if (!conn) {
+		refuse(worker, server, fd, &peer.any, "out of memory");
+		return;
+	}
+	conn->peer = peer;
+	conn->excess = excess;
+	count_open(conn);
+	conn_link(worker, conn);
 	conn_set_timer(conn, (int64_t)server->conf->timeout.handshake * 1000);
 	handshake_start(conn);
 }
@@ -159,10 +227,12 @@ void conn_open(struct worker *worker, const struct server *server, const char *l
 
 static void count_offload(struct conn *conn)
 {
+	if (!conn->listener->is_secure)
+		return;
 	struct stats_server *stats = &conn->worker->row->servers[conn->server->slot];
-	if (conn_is_rx_kernel(conn))
+	if (conn_is_rx_plaintext(conn))
 		stats->offload_both++;
-	else if (conn_is_tx_kernel(conn))
+	else if (conn_is_tx_plaintext(conn))
 		stats->offload_tx++;
 	else
 		stats->offload_none++;
@@ -180,12 +250,12 @@ static void enter_relay(struct conn *conn)
 static void enter_closed(struct conn *conn)
 {
 	/* An end that is not the client's own must not look like one to the backend. */
-	if (conn->back.fd >= 0 && !conn->back.shut)
-		setsockopt(conn->back.fd, SOL_SOCKET, SO_LINGER,
-			&(struct linger){.l_onoff = 1, .l_linger = 0}, sizeof(struct linger));
+	backend_abort(conn);
 	timer_clear(&conn->worker->wheel, &conn->timer);
 	endpoint_cancel(conn->worker, &conn->front);
-	endpoint_cancel(conn->worker, &conn->back);
+	/* Without TLS only a reset tells the client that its stream ends short. */
+	if (ktls_session_is_plain(conn->session) && (conn->cut || !conn->front.shut))
+		endpoint_reset(&conn->front);
 	if (conn->service->cancel)
 		conn->service->cancel(conn);
 	conn_again(conn); /* released from the loop: callers may still look at it */
@@ -207,7 +277,8 @@ static void enter(struct conn *conn)
 		break;
 	case CONN_CLOSING:
 		conn->notify = conn->secured && !conn->front.shut && !conn->cut;
-		conn_set_timer(conn, conn_idle_ms(conn) ? conn_idle_ms(conn) : CLOSING_MS);
+		conn->latest = 0;
+		conn_set_timer(conn, conn_idle_ms(conn));
 		break;
 	case CONN_CLOSED:
 		enter_closed(conn);
@@ -268,17 +339,25 @@ void conn_session_failed(struct conn *conn)
 {
 	if (!conn->secured)
 		conn->worker->row->servers[conn->server->slot].handshake_failed++;
+	conn_debug_failed(conn);
 	relay_drop(conn); /* nothing may follow an alert (RFC 8446 6.2) */
 	conn_cut(conn, ktls_session_error(conn->session), 0);
 }
 
 void conn_client_end(struct conn *conn)
 {
-	conn->client_ended = true;
+	if (!conn->client_ended)
+		conn_debug_call(conn, "receive", KTLS_CLOSED);
+	conn->client_ended = conn->front.ending = true;
 	if (conn->state != CONN_RELAY && conn->state != CONN_UP_ONLY)
 		return; /* told to the service when there is one */
 	set_cause(conn, "client closed", 0, true);
 	conn_event(conn, CONN_EVENT_CLIENT_END);
+}
+
+static bool is_idle(const struct conn *conn)
+{
+	return conn->service->is_idle && conn->service->is_idle(conn);
 }
 
 void conn_client_stopped(struct conn *conn, int error)
@@ -293,6 +372,9 @@ void conn_client_stopped(struct conn *conn, int error)
 		/* Many a client answers our close_notify with a plain end. */
 		if (conn->state != CONN_CLOSING)
 			conn_cut(conn, "client closed", 0);
+	} else if (conn->state != CONN_CLOSING && is_idle(conn)) {
+		/* Nothing was asked that could be cut short. */
+		conn_end(conn, CONN_EVENT_ABORT, "client closed", 0);
 	} else if (!conn->client_ended && conn->state != CONN_CLOSING) {
 		conn_end(
 			conn, CONN_EVENT_ABORT, "truncated: client closed without close_notify", 0);
@@ -301,7 +383,6 @@ void conn_client_stopped(struct conn *conn, int error)
 
 void conn_backend_end(struct conn *conn)
 {
-	conn->back.eof = true;
 	set_cause(conn, "backend closed", 0, true);
 	if (conn->state == CONN_RELAY || conn->state == CONN_DOWN_ONLY)
 		conn_event(conn, CONN_EVENT_BACKEND_END);
@@ -310,7 +391,7 @@ void conn_backend_end(struct conn *conn)
 static void open_service(struct conn *conn)
 {
 	conn->opened = true;
-	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.handshake * 1000);
+	conn_set_timer(conn, (int64_t)conn->server->conf->timeout.connect * 1000);
 	conn->service->open(conn);
 }
 
@@ -320,8 +401,7 @@ static void open_service(struct conn *conn)
  */
 static void idle_expired(struct conn *conn)
 {
-	bool is_idle = conn->service->is_idle && conn->service->is_idle(conn);
-	conn_end(conn, is_idle ? CONN_EVENT_FINISH : CONN_EVENT_ABORT, "idle timeout", 0);
+	conn_end(conn, is_idle(conn) ? CONN_EVENT_FINISH : CONN_EVENT_ABORT, "idle timeout", 0);
 }
 
 static void on_expired(struct timer *timer)
@@ -338,7 +418,7 @@ static void on_expired(struct timer *timer)
 		conn_end(conn, CONN_EVENT_ENDED, "client did not close", 0);
 	} else if (conn->state == CONN_CLOSING) {
 		conn_end(conn, CONN_EVENT_ABORT, "client did not take the rest", 0);
-	} else {
+	} else if (!conn->service->expired || !conn->service->expired(conn)) {
 		idle_expired(conn);
 	}
 	conn_update(conn);
@@ -377,9 +457,9 @@ static void on_front_send(struct ring_op *op, const struct ring_result *result)
 	if (result->value > 0) {
 		conn->answered = true;
 		conn_touch(conn);
-		endpoint_sent(conn->worker, &conn->front, (size_t)result->value);
-	} else if (result->value != -ECANCELED) {
-		conn->front.failed = true; /* 0: bytes were asked for, none can be taken */
+	}
+	if (!endpoint_sent(conn->worker, &conn->front, result->value)) {
+		conn->front.failed = true;
 		conn_end(conn, CONN_EVENT_ABORT, "client reset", -result->value);
 	}
 	conn_update(conn);
@@ -410,11 +490,12 @@ static bool notify_client(struct conn *conn)
 {
 	uint8_t space[KTLS_REPLY_ROOM];
 	struct ktls_output reply = {space, 0, sizeof space};
-	if (conn_is_tx_kernel(conn) && !conn->settled) {
+	if (conn_is_tx_plaintext(conn) && !conn->settled) {
 		endpoint_await_writable(conn->worker, &conn->front);
 		return false;
 	}
 	enum ktls_status status = ktls_close_notify(conn->session, &reply);
+	conn_debug_call(conn, "close_notify", status);
 	relay_reply(conn, &reply);
 	if (status == KTLS_WANT_WRITE) {
 		conn->settled = false;
@@ -432,7 +513,8 @@ bool conn_finish_front(struct conn *conn)
 	if (!relay_hand_over(conn) || (conn->notify && !notify_client(conn)) ||
 		!relay_hand_over(conn))
 		return false;
-	shutdown(conn->front.fd, SHUT_WR);
+	if (!conn->cut || !ktls_session_is_plain(conn->session))
+		shutdown(conn->front.fd, SHUT_WR);
 	conn->front.shut = true;
 	return true;
 }
@@ -447,7 +529,8 @@ static void discard_kernel(struct conn *conn)
 		struct ktls_output reply = {space, 0, sizeof space};
 		status = ktls_recv(conn->session, &out, &reply);
 	}
-	if (status == KTLS_TRUNCATED || status == KTLS_FAILED)
+	bool is_end = status == KTLS_CLOSED && ktls_session_is_plain(conn->session);
+	if (is_end || status == KTLS_TRUNCATED || status == KTLS_FAILED)
 		conn->front.eof = true;
 	else
 		endpoint_await_readable(conn->worker, &conn->front);
@@ -460,11 +543,11 @@ static void linger(struct conn *conn)
 		conn->lingering = true;
 		conn_set_timer(conn, LINGER_MS);
 	}
-	if (conn_is_rx_kernel(conn) && !conn->front.eof && !conn->front.readable.active)
+	if (conn_is_rx_plaintext(conn) && !conn->front.eof && !conn->front.readable.active)
 		discard_kernel(conn);
 	if (conn->front.eof)
 		conn_event(conn, CONN_EVENT_ENDED);
-	else if (!conn_is_rx_kernel(conn))
+	else if (!conn_is_rx_plaintext(conn))
 		endpoint_receive(conn->worker, &conn->front, true);
 }
 
@@ -482,11 +565,9 @@ static void connect_update(struct conn *conn)
 	if (conn->opened)
 		return;
 	relay_await_client(conn);
-	if (conn->state != CONN_CONNECT)
-		return;
-	if (conn->early.head)
+	if (conn->state == CONN_CONNECT && conn->early.head)
 		open_service(conn);
-	else if (conn->client_ended)
+	else if (conn->state == CONN_CONNECT && conn->client_ended)
 		conn_end(conn, CONN_EVENT_FINISH, "client closed", 0);
 	if (conn->state != CONN_CONNECT)
 		conn_update(conn);
@@ -534,6 +615,7 @@ static void log_conn(struct conn *conn)
 
 	struct ktls_info info;
 	char peer[ADDRESS_TEXT], cause[CAUSE_MAX + 64], quoted[2 * CAUSE_MAX], reason[CAUSE_MAX];
+	char subject[CAUSE_MAX];
 	ktls_session_info(conn->session, &info);
 	address_text(&conn->peer.any, peer);
 	snprintf(cause, sizeof cause, "%s%s%s", conn->cause ? conn->cause : "backend closed",
@@ -542,12 +624,14 @@ static void log_conn(struct conn *conn)
 	int64_t duration = worker->now - conn->started;
 	log_line(worker->log, CONF_LOG_INFO,
 		"conn peer=%s server=%s listener=%s tls=%s cipher=%s kx=%s resumed=%s "
-		"client_cert=- offload_tx=%s offload_rx=%s offload_reason=%s bytes_in=%" PRIu64
+		"client_cert=%s offload_tx=%s offload_rx=%s offload_reason=%s bytes_in=%" PRIu64
 		" bytes_out=%" PRIu64 " requests=%u duration=%" PRId64 ".%03" PRId64
 		" state=%s cause=%s",
-		peer, conn->server->conf->name, conn->listener, *info.version ? info.version : "-",
-		*info.cipher ? info.cipher : "-", *info.key_exchange ? info.key_exchange : "-",
-		info.resumed ? "yes" : "no",
+		peer, conn->server->conf->name, conn->listener->listener->text,
+		*info.version ? info.version : "-", *info.cipher ? info.cipher : "-",
+		*info.key_exchange ? info.key_exchange : "-", info.resumed ? "yes" : "no",
+		*info.client_subject ? log_quote(info.client_subject, subject, sizeof subject)
+				     : "-",
 		ktls_engine_name(ktls_session_engine(conn->session, KTLS_TX)),
 		ktls_engine_name(ktls_session_engine(conn->session, KTLS_RX)),
 		log_quote(ktls_session_reason(conn->session), reason, sizeof reason),
@@ -560,7 +644,10 @@ static void count_bytes(struct conn *conn)
 	struct stats_server *stats = &conn->worker->row->servers[conn->server->slot];
 	stats->bytes_in += conn->up.bytes;
 	stats->bytes_out += conn->down.bytes;
-	stats->open--;
+	if (conn->excess)
+		conn->worker->excess_count--;
+	else
+		stats->open--;
 }
 
 /* Nothing points here any more: no operation is active, no list but the worker's. */
@@ -573,7 +660,6 @@ static void conn_release(struct conn *conn)
 		conn->service->close(conn);
 	relay_done(conn);
 	endpoint_done(worker, &conn->front);
-	endpoint_done(worker, &conn->back);
 	ktls_session_free(conn->session);
 	*conn->link = conn->next;
 	if (conn->next)

@@ -1,12 +1,13 @@
 /*
- * A connection: a client's TLS socket (front), what it is served by (a service),
- * and, for a tunnel, the backend's socket (back). conn.c owns its life and its
- * state, handshake.c the way up to the relay, relay.c the moving of bytes.
+ * A connection: a client's socket (front), what it is served by (a service), and
+ * the connection to a backend that it uses now, if any (back). conn.c owns its life
+ * and its state, handshake.c the way up to the relay, relay.c the moving of bytes.
  */
 #ifndef FERRULE_PROXY_CONN_H
 #define FERRULE_PROXY_CONN_H
 
 #include "ktls/ktls.h"
+#include "proxy/backend.h"
 #include "proxy/conn_state.h"
 #include "proxy/endpoint.h"
 #include "proxy/pipe_pool.h"
@@ -16,35 +17,8 @@
 
 struct conn;
 struct server;
+struct snapshot_listener;
 struct worker;
-
-/*
- * What stands behind the TLS session. Plaintext arrives in buffers that the
- * service owns from then on; it answers with conn_write() or a relay's pump.
- */
-struct service {
-	const char *name;
-	/* The client has something to say: get ready, then conn_event(CONNECTED). */
-	void (*open)(struct conn *conn);
-	/* Plaintext from the client. */
-	void (*client_data)(struct conn *conn, struct buf *buf);
-	/* Plaintext from the backend; NULL for a service without one. */
-	void (*backend_data)(struct conn *conn, struct buf *buf);
-	/* Everything queued for the client is on its way; NULL: not interested. */
-	void (*drained)(struct conn *conn);
-	/* An operation of the service's own: ask it to end; is it still active? */
-	void (*cancel)(struct conn *conn);
-	bool (*is_busy)(const struct conn *conn);
-	/* True between requests: the connection may be ended without losing one. */
-	bool (*is_idle)(const struct conn *conn);
-	/* Frees what `open` made; called once, no operation is active any more. */
-	void (*close)(struct conn *conn);
-};
-
-/* What one connection may move before the others get their turn. */
-#define RELAY_TURN (512 * 1024)
-/* What is moved at a time: four full records of plaintext. */
-#define RELAY_CHUNK (4 * KTLS_RECORD_PLAINTEXT)
 
 /* How one direction's bytes are moved. */
 enum relay_mode {
@@ -59,6 +33,52 @@ struct relay {
 	uint64_t bytes;    /* plaintext moved so far */
 };
 
+/*
+ * What stands behind the client's socket. Plaintext arrives in buffers that the
+ * service owns from then on, or, in bulk, in memory that it may only look at; it
+ * answers with conn_write() and relay_to_client().
+ */
+struct service {
+	const char *name;
+	/* The client has something to say: get ready, then conn_event(CONNECTED). */
+	void (*open)(struct conn *conn);
+	/* What backend_connect() came to: 0 or errno. */
+	void (*connected)(struct conn *conn, int error);
+	/* Plaintext from the client. */
+	void (*client_data)(struct conn *conn, struct buf *buf);
+	/* The same in bulk, at most RELAY_CHUNK bytes. NULL: the service takes none. */
+	void (*client_bytes)(struct conn *conn, const uint8_t *data, size_t len);
+	/* Plaintext from the backend, and in bulk. */
+	void (*backend_data)(struct conn *conn, struct buf *buf);
+	void (*backend_bytes)(struct conn *conn, const uint8_t *data, size_t len);
+	/* The backend has ended its stream (0) or broken it (errno). */
+	void (*backend_end)(struct conn *conn, int error);
+	/* Does it take bytes of this direction now? NULL: always. */
+	bool (*takes)(const struct conn *conn, const struct relay *relay);
+	/* How many bytes of this direction come next that nobody has to look at. */
+	uint64_t (*blind)(const struct conn *conn, const struct relay *relay);
+	/* So many of those have been spliced. */
+	void (*passed)(struct conn *conn, const struct relay *relay, uint64_t len);
+	/* Called whenever something has changed: time to go on. */
+	void (*update)(struct conn *conn);
+	/* The connection's time is up; false: it is to end as an idle one does. */
+	bool (*expired)(struct conn *conn);
+	/* An operation of the service's own: ask it to end; is it still active? */
+	void (*cancel)(struct conn *conn);
+	bool (*is_busy)(const struct conn *conn);
+	/* True between requests: the connection may be ended without losing one. */
+	bool (*is_idle)(const struct conn *conn);
+	/* Frees what `open` made; called once, no operation is active any more. */
+	void (*close)(struct conn *conn);
+	/* The client's end of stream is to reach the backend as such. */
+	bool hands_on_end;
+};
+
+/* What one connection may move before the others get their turn. */
+#define RELAY_TURN (512 * 1024)
+/* What is moved at a time: four full records of plaintext. */
+#define RELAY_CHUNK (4 * KTLS_RECORD_PLAINTEXT)
+
 union conn_address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -72,27 +92,30 @@ struct conn {
 	struct worker *worker;       /* borrowed */
 	const struct server *server; /* borrowed; lives as long as the worker */
 	const struct service *service;
-	const char *listener;         /* borrowed: where it was accepted, as text */
-	struct ktls_session *session; /* owned */
-	enum conn_state state;        /* written by conn_event() alone */
-	bool greeted;                 /* the first bytes looked like TLS */
-	bool answered;                /* something has been sent to the client */
-	bool secured;                 /* the handshake is complete */
-	bool opened;                  /* the service has been asked to get ready */
-	bool client_ended;            /* its close_notify has come */
-	bool up_paused;               /* the service takes no client data for now */
-	bool notify;                  /* the client gets a close_notify at the end */
-	bool cut;                     /* the stream ends short: it gets none */
-	bool lingering;               /* both our ends are done, the client's is not */
-	bool cause_is_orderly;        /* may be replaced by a graver one */
-	bool settled;                 /* K2: its socket was writable after the last data */
+	const struct snapshot_listener *listener; /* borrowed: where it was accepted */
+	struct ktls_session *session;             /* owned */
+	enum conn_state state;                    /* written by conn_event() alone */
+	bool greeted;                             /* the first bytes looked like TLS */
+	bool answered;                            /* something has been sent to the client */
+	bool secured;                             /* the handshake is complete */
+	bool opened;                              /* the service has been asked to get ready */
+	bool client_ended;                        /* its close_notify has come */
+	bool notify;                              /* the client gets a close_notify at the end */
+	bool cut;                                 /* the stream ends short: it gets none */
+	bool lingering;                           /* both our ends are done, the client's is not */
+	bool cause_is_orderly;                    /* may be replaced by a graver one */
+	bool excess;                              /* beyond max_connections: gets a 503 */
+	bool settled;   /* K2: its socket was writable after the last data */
+	unsigned debug; /* switches of debug.h, as of its beginning */
 
-	struct endpoint front, back;
-	struct relay up, down;  /* client to backend, backend to client */
-	struct buf *partial;    /* owned: the beginning of a record (user-space receive) */
-	struct buf_queue early; /* owned: plaintext from before the service was ready */
+	struct endpoint front;
+	struct backend_conn *back; /* owned while it is set */
+	struct relay up, down;     /* client to backend, backend to client */
+	struct buf *partial;       /* owned: the beginning of a record (user-space receive) */
+	struct buf_queue early;    /* owned: plaintext from before the service was ready */
 
 	struct timer timer;
+	int64_t latest;     /* ms: no activity moves the timer beyond it; 0: no such time */
 	void *service_data; /* the service's own */
 
 	union conn_address peer;
@@ -100,12 +123,11 @@ struct conn {
 	unsigned requests;
 	const char *cause; /* static, or the session's; the first one stays */
 	int cause_errno;
-	int back_errno;           /* why the backend takes no more, when back.failed */
 	enum conn_state ended_in; /* the state in which the cause arose */
 };
 
 /* Takes the accepted descriptor over; `listener` outlives the worker. */
-void conn_open(struct worker *worker, const struct server *server, const char *listener, int fd);
+void conn_open(struct worker *worker, const struct snapshot_listener *listener, int fd);
 
 /* Applies the state table. */
 void conn_event(struct conn *conn, enum conn_event event);
@@ -134,6 +156,8 @@ void conn_backend_end(struct conn *conn);
 void conn_update(struct conn *conn);
 /* Something moved: the idle time begins anew. */
 void conn_touch(struct conn *conn);
+/* From now on activity keeps it alive until `latest` (ms) only; 0: without end. */
+void conn_limit(struct conn *conn, int64_t latest);
 /* Comes back to conn_resume() in the loop's next turn. */
 void conn_again(struct conn *conn);
 /* The worker's call for each connection of its `again` list; may free it. */
@@ -144,8 +168,11 @@ void conn_resume(struct conn *conn);
  */
 bool conn_finish_front(struct conn *conn);
 
-bool conn_is_tx_kernel(const struct conn *conn);
-bool conn_is_rx_kernel(const struct conn *conn);
+/* The socket takes, or gives, plaintext: the kernel has the keys, or there are none. */
+bool conn_is_tx_plaintext(const struct conn *conn);
+bool conn_is_rx_plaintext(const struct conn *conn);
+/* Where its plaintext goes: the server's backend, or that of the name it asked for. */
+const struct backend *conn_backend(const struct conn *conn);
 
 /* handshake.c: the way up to CONN_CONNECT. */
 void handshake_start(struct conn *conn);
@@ -166,11 +193,20 @@ void relay_bulk_upload(struct conn *conn);
 /* Queues the control records that a session call left in `reply`. */
 void relay_reply(struct conn *conn, const struct ktls_output *reply);
 /*
- * Sends plaintext to the client by system call, sealed where that is ours, and
- * queues what the socket did not take. `len` is at most RELAY_CHUNK and the
- * queue is empty. False when the connection has ended over it.
+ * Sends plaintext to the client, sealed where that is ours: at once by system call,
+ * and the socket's refusal is queued. `len` is at most RELAY_CHUNK. False when the
+ * connection has ended over it.
  */
-bool relay_send(struct conn *conn, const uint8_t *data, size_t len);
+bool relay_to_client(struct conn *conn, const uint8_t *data, size_t len);
+/* The same towards the backend; what it no longer takes is dropped. */
+bool relay_to_backend(struct conn *conn, const uint8_t *data, size_t len);
+/* Nothing waits to be sent to the client. */
+bool relay_is_front_free(const struct conn *conn);
+/* There is room for more in the queue to the client, or to the backend. */
+bool relay_has_room(const struct conn *conn, const struct endpoint *sink);
+/* Completions of conn->back's operations. */
+void relay_back_received(struct conn *conn, const struct ring_result *result);
+void relay_back_sent(struct conn *conn, int result);
 /* Hands on what is left for the client; true when all of it is on its way. */
 bool relay_hand_over(struct conn *conn);
 /* The same towards the backend, then ends that stream; true when done or impossible. */
@@ -185,6 +221,6 @@ bool relay_account(struct conn *conn, enum ktls_direction direction, size_t byte
 void relay_done(struct conn *conn);
 
 extern const struct service tunnel_service;
-extern const struct service files_service;
+extern const struct service http_service;
 
 #endif

@@ -3,8 +3,10 @@
 #include "proxy/worker.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 void endpoint_init(struct endpoint *endpoint)
@@ -15,20 +17,28 @@ void endpoint_init(struct endpoint *endpoint)
 
 void endpoint_flush(struct worker *worker, struct endpoint *endpoint)
 {
-	if (endpoint->queue.bytes == 0 || endpoint->send.active || endpoint->failed)
+	if (endpoint->queue.bytes == 0 || endpoint->send.active || endpoint->writable.active ||
+		endpoint->failed)
 		return;
 	/* Room that was asked for and not used. */
 	while (buf_len(endpoint->queue.head) == 0)
 		buf_free(&worker->bufs, buf_queue_pop(&endpoint->queue));
 	const struct buf *head = endpoint->queue.head;
+	/* io_uring's own wait for room ends for RDHUP: each such send would take a thread. */
 	ring_send(worker->ring, &endpoint->send, endpoint->fd, head->data + head->start,
-		buf_len(head));
+		buf_len(head), !endpoint->eof && !endpoint->ending);
 }
 
-void endpoint_sent(struct worker *worker, struct endpoint *endpoint, size_t n)
+bool endpoint_sent(struct worker *worker, struct endpoint *endpoint, int result)
 {
-	buf_queue_consume(&endpoint->queue, &worker->bufs, n);
+	if (result > 0)
+		buf_queue_consume(&endpoint->queue, &worker->bufs, (size_t)result);
+	else if (result == -EAGAIN)
+		endpoint_await_writable(worker, endpoint);
+	else
+		return result == -ECANCELED; /* 0: bytes were asked for, none can be taken */
 	endpoint_flush(worker, endpoint);
+	return true;
 }
 
 struct buf *endpoint_room(struct worker *worker, struct endpoint *endpoint, size_t need)
@@ -60,7 +70,13 @@ void endpoint_await_readable(struct worker *worker, struct endpoint *endpoint)
 void endpoint_await_writable(struct worker *worker, struct endpoint *endpoint)
 {
 	if (!endpoint->writable.active)
-		ring_poll(worker->ring, &endpoint->writable, endpoint->fd, POLLOUT);
+		ring_await_room(worker->ring, &endpoint->writable, endpoint->fd);
+}
+
+void endpoint_reset(const struct endpoint *endpoint)
+{
+	static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	setsockopt(endpoint->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 bool endpoint_is_busy(const struct endpoint *endpoint)

@@ -18,15 +18,19 @@ struct endpoint {
 	struct buf_queue queue;  /* owned; sealed already where sealing is ours */
 	bool ready;              /* `readable` came true and nothing said EAGAIN since */
 	bool eof;                /* it has ended its stream */
+	bool ending;             /* it has, or its socket's end is on the way */
 	bool shut;               /* we have ended ours */
 	bool failed;             /* it cannot be written to any more */
 };
 
 void endpoint_init(struct endpoint *endpoint);
-/* Sends the head of the queue unless a send is in flight. */
+/* Sends the head of the queue unless a send is in flight, or room is awaited. */
 void endpoint_flush(struct worker *worker, struct endpoint *endpoint);
-/* Accounts for a completed send of n bytes and goes on with the next ones. */
-void endpoint_sent(struct worker *worker, struct endpoint *endpoint, size_t n);
+/*
+ * Accounts for a completed send: bytes or -errno. True: it goes on, false: the socket
+ * takes no more.
+ */
+bool endpoint_sent(struct worker *worker, struct endpoint *endpoint, int result);
 /* The last buffer with room for `need` bytes behind its end; NULL: no memory. */
 struct buf *endpoint_room(struct worker *worker, struct endpoint *endpoint, size_t need);
 
@@ -35,6 +39,8 @@ void endpoint_receive(struct worker *worker, struct endpoint *endpoint, bool wan
 void endpoint_await_readable(struct worker *worker, struct endpoint *endpoint);
 void endpoint_await_writable(struct worker *worker, struct endpoint *endpoint);
 
+/* Its close will be a reset, which nobody takes for the end of something complete. */
+void endpoint_reset(const struct endpoint *endpoint);
 bool endpoint_is_busy(const struct endpoint *endpoint);
 void endpoint_cancel(struct worker *worker, struct endpoint *endpoint);
 /* Closes and frees; no operation may be active. */

@@ -1,7 +1,8 @@
 /* From accept to settled keys. */
 #include "proxy/conn.h"
+#include "proxy/conn_debug.h"
 #include "proxy/plain_http.h"
-#include "proxy/server.h"
+#include "proxy/snapshot.h"
 #include "proxy/worker.h"
 
 /* Room that libssl gets at least for what it wants to send next. */
@@ -20,7 +21,14 @@ static void receive_more(struct conn *conn, size_t limit)
 
 void handshake_start(struct conn *conn)
 {
-	receive_more(conn, 0);
+	if (conn->listener->is_secure) {
+		conn_debug_start(conn);
+		receive_more(conn, 0);
+		return;
+	}
+	conn->secured = true;
+	conn_event(conn, CONN_EVENT_SECURED);
+	conn_update(conn);
 }
 
 /* Runs libssl over the bytes of buf until it wants more of them, or is done. */
@@ -33,7 +41,9 @@ static enum ktls_status step(struct conn *conn, struct buf *buf)
 		if (!room)
 			return KTLS_FAILED;
 		struct ktls_output out = {room->data, room->end, BUF_SIZE};
+		size_t offered = in.len;
 		status = ktls_handshake(conn->session, &in, &out);
+		conn_debug_handshake(conn, status, offered - in.len, out.len - room->end);
 		conn->front.queue.bytes += out.len - room->end;
 		room->end = (uint32_t)out.len;
 	} while (status == KTLS_WANT_WRITE);
@@ -48,8 +58,10 @@ static void handshake_done(struct conn *conn, struct buf *rest)
 		conn->partial = rest;
 	else
 		buf_free(&conn->worker->bufs, rest);
-	conn_event(conn,
-		ktls_offload_is_wanted(conn->session) ? CONN_EVENT_HANDSHAKEN : CONN_EVENT_SECURED);
+	bool is_wanted = ktls_offload_is_wanted(conn->session);
+	conn_debug_established(conn);
+	conn_debug_wanted(conn, is_wanted);
+	conn_event(conn, is_wanted ? CONN_EVENT_HANDSHAKEN : CONN_EVENT_SECURED);
 }
 
 /* A client that forgot the "s" of https is told so, in its own language. */
@@ -73,8 +85,10 @@ static void answer_plain_http(struct conn *conn, struct buf *buf)
 static void alert_in_clear(struct conn *conn, uint8_t description)
 {
 	const uint8_t alert[] = {21, 3, 3, 0, 2, 2, description};
-	if (!conn->answered && conn->front.queue.bytes == 0)
-		buf_queue_append(&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
+	if (conn->answered || conn->front.queue.bytes > 0)
+		return;
+	conn_debug_alert(conn, description);
+	buf_queue_append(&conn->front.queue, &conn->worker->bufs, alert, sizeof alert);
 }
 
 void handshake_received(struct conn *conn, struct buf *buf)
@@ -118,7 +132,9 @@ static void offload_update(struct conn *conn)
 		conn_again(conn);
 		return;
 	}
-	if (ktls_offload_install(conn->session) == KTLS_DONE)
+	enum ktls_status status = ktls_offload_install(conn->session);
+	conn_debug_offload(conn, status);
+	if (status == KTLS_DONE)
 		conn_event(conn, CONN_EVENT_SECURED);
 	else
 		conn_session_failed(conn);

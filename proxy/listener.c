@@ -97,7 +97,7 @@ static void explain(int error, const char *address, uint16_t port, char *out, si
 }
 
 struct listener *listener_open(const char *server_name, const char *address, uint16_t port,
-	unsigned count, char *error, size_t error_size)
+	bool is_secure, unsigned count, char *error, size_t error_size)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
 	int *fds = calloc(count, sizeof *fds);
@@ -110,6 +110,7 @@ struct listener *listener_open(const char *server_name, const char *address, uin
 	listener->references = 1;
 	listener->fds = fds;
 	listener->count = count;
+	listener->is_secure = is_secure;
 	for (unsigned i = 0; i < count; i++)
 		fds[i] = -1;
 	int result = -ENOMEM;
@@ -123,6 +124,7 @@ struct listener *listener_open(const char *server_name, const char *address, uin
 		result = open_group(listener, &bound, len);
 	if (result == 0) {
 		address_text(&bound.any, listener->text);
+		listener->port = address_port(&bound.any);
 		return listener;
 	}
 failed:
@@ -156,7 +158,7 @@ void listener_shutdown(const struct listener *listener)
 }
 
 bool listener_matches(const struct listener *listener, const char *server_name, const char *address,
-	uint16_t port)
+	uint16_t port, bool is_secure)
 {
 	union conn_address wanted;
 	char wanted_text[ADDRESS_TEXT], text[ADDRESS_TEXT];
@@ -164,5 +166,6 @@ bool listener_matches(const struct listener *listener, const char *server_name, 
 		strcmp(address_text(&wanted.any, wanted_text),
 			address_text(&listener->address.any, text)) != 0)
 		return false;
-	return port != 0 || strcmp(server_name, listener->server_name) == 0;
+	return port != 0 || (is_secure == listener->is_secure &&
+				    strcmp(server_name, listener->server_name) == 0);
 }

@@ -9,7 +9,7 @@
  * sentence in `error` (the port is taken, privileged, …).
  */
 struct listener *listener_open(const char *server_name, const char *address, uint16_t port,
-	unsigned count, char *error, size_t error_size);
+	bool is_secure, unsigned count, char *error, size_t error_size);
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener);
 /* Stops listening in every process that holds the sockets. */
@@ -17,6 +17,6 @@ void listener_shutdown(const struct listener *listener);
 
 /* True when it was opened for just that; port 0 matches by the server's name. */
 bool listener_matches(const struct listener *listener, const char *server_name, const char *address,
-	uint16_t port);
+	uint16_t port, bool is_secure);
 
 #endif

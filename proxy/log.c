@@ -10,6 +10,12 @@
 
 #define LINE 2048
 
+int log_open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	return fd < 0 ? -errno : fd;
+}
+
 int log_open(struct log *log, const char *target, enum conf_log_level level)
 {
 	log->level = level;
@@ -21,8 +27,8 @@ int log_open(struct log *log, const char *target, enum conf_log_level level)
 	}
 	if (strcmp(target, "stderr") == 0)
 		return 0;
-	log->fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-	return log->fd < 0 ? -errno : 0;
+	log->fd = log_open_file(target);
+	return log->fd < 0 ? log->fd : 0;
 }
 
 void log_close(struct log *log)

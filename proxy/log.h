@@ -19,6 +19,8 @@ struct log {
 /* 0 or -errno: the target's file cannot be opened for appending. */
 int log_open(struct log *log, const char *target, enum conf_log_level level);
 void log_close(struct log *log);
+/* A file to append lines to, made when it is not there; or -errno. */
+int log_open_file(const char *path);
 
 void log_line(const struct log *log, enum conf_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

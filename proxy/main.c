@@ -12,6 +12,7 @@ static const struct {
 	{"check", cmd_check, "check a configuration file"},
 	{"reload", cmd_reload, "make the running instance take its file over"},
 	{"show", cmd_show, "status of the running instance"},
+	{"debug", cmd_debug, "log more about TLS sessions, while it runs"},
 	{"probe", cmd_probe, "what this kernel and this OpenSSL can offload"},
 };
 

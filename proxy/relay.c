@@ -6,7 +6,6 @@
  * share them.
  */
 #include "proxy/conn.h"
-#include "proxy/container.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -39,17 +38,8 @@ enum step {
 	STEP_ENDED, /* an event has been raised; look at the state */
 };
 
-static void on_back_receive(struct ring_op *op, const struct ring_result *result);
-static void on_back_send(struct ring_op *op, const struct ring_result *result);
-static void on_back_readable(struct ring_op *op, const struct ring_result *result);
-static void on_back_writable(struct ring_op *op, const struct ring_result *result);
-
 void relay_init(struct conn *conn)
 {
-	conn->back.receive.done = on_back_receive;
-	conn->back.send.done = on_back_send;
-	conn->back.readable.done = on_back_readable;
-	conn->back.writable.done = on_back_writable;
 	conn->front.ready = true;
 }
 
@@ -71,6 +61,25 @@ static bool is_up_open(const struct conn *conn)
 static bool is_down_open(const struct conn *conn)
 {
 	return conn->state == CONN_RELAY || conn->state == CONN_DOWN_ONLY;
+}
+
+/* The backend's socket once it can be used; NULL: there is none. */
+static struct endpoint *back_of(const struct conn *conn)
+{
+	bool is_there =
+		conn->back && conn->back->endpoint.fd >= 0 && !conn->back->connecting.active;
+	return is_there ? &conn->back->endpoint : NULL;
+}
+
+static bool service_takes(const struct conn *conn, const struct relay *relay)
+{
+	return !conn->service->takes || conn->service->takes(conn, relay);
+}
+
+static void service_update(struct conn *conn)
+{
+	if (conn->service->update && (is_up_open(conn) || is_down_open(conn)))
+		conn->service->update(conn);
 }
 
 /* ---- client to service, user-space engines -------------------------------- */
@@ -111,6 +120,8 @@ static bool received(struct conn *conn, enum ktls_status status)
 	case KTLS_WANT_READ:
 		break;
 	case KTLS_CLOSED:
+		/* Without TLS it was the socket's own end. */
+		conn->front.eof = conn->front.eof || ktls_session_is_plain(conn->session);
 		conn_client_end(conn);
 		break;
 	case KTLS_TRUNCATED:
@@ -220,7 +231,7 @@ void conn_write(struct conn *conn, struct buf *buf)
 {
 	conn->settled = false;
 	conn->down.bytes += buf_len(buf);
-	if (conn_is_tx_kernel(conn)) {
+	if (conn_is_tx_plaintext(conn)) {
 		size_t len = buf_len(buf);
 		buf_queue_join(&conn->front.queue, &conn->worker->bufs, buf);
 		relay_account(conn, KTLS_TX, len);
@@ -240,71 +251,97 @@ void conn_write(struct conn *conn, struct buf *buf)
  */
 static void backend_broken(struct conn *conn, int error)
 {
-	conn->back.failed = true;
-	conn->back_errno = error;
+	struct backend_conn *back = conn->back;
+	back->endpoint.failed = true;
+	back->error = error;
 	conn->up.mode = RELAY_MESSAGE;
-	buf_queue_clear(&conn->back.queue, &conn->worker->bufs);
+	buf_queue_clear(&back->endpoint.queue, &conn->worker->bufs);
 	pipe_return(&conn->worker->pipes, conn->up.pipe);
 	conn->up.pipe = NULL;
-	if (conn->back.eof)
+	if (back->endpoint.eof)
 		conn_end(conn, CONN_EVENT_FINISH, "backend reset", error);
 }
 
 static void sink_broken(struct conn *conn, const struct endpoint *sink, int error)
 {
-	if (sink == &conn->back)
-		backend_broken(conn, error);
-	else
+	if (sink == &conn->front)
 		conn_end(conn, CONN_EVENT_ABORT, "client reset", error);
+	else
+		backend_broken(conn, error);
+}
+
+/* Nothing of an earlier step is left for the sink. */
+static bool is_sink_free(const struct endpoint *sink)
+{
+	return sink->queue.bytes == 0 && !sink->send.active && !sink->writable.active;
+}
+
+static bool queue_bytes(
+	struct conn *conn, struct endpoint *endpoint, const uint8_t *data, size_t len)
+{
+	if (buf_queue_append(&endpoint->queue, &conn->worker->bufs, data, len) == 0)
+		return true;
+	conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+	return false;
 }
 
 /*
  * Sends what it can at once; the rest is queued, and the ring sends it when the
- * socket has room. STEP_FULL then.
+ * socket has room. False when the connection has ended over it.
  */
-static enum step send_now(
-	struct conn *conn, struct endpoint *endpoint, const uint8_t *data, size_t len)
+static bool send_now(struct conn *conn, struct endpoint *endpoint, const uint8_t *data, size_t len)
 {
-	if (endpoint->failed)
-		return STEP_MOVED;
 	ssize_t n = send(endpoint->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		sink_broken(conn, endpoint, errno);
-		return STEP_ENDED;
+		return endpoint != &conn->front;
 	}
 	size_t sent = n > 0 ? (size_t)n : 0;
 	if (sent == len)
-		return STEP_MOVED;
-	if (buf_queue_append(&endpoint->queue, &conn->worker->bufs, data + sent, len - sent) < 0) {
-		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
-		return STEP_ENDED;
-	}
+		return true;
+	if (!queue_bytes(conn, endpoint, data + sent, len - sent))
+		return false;
 	endpoint_flush(conn->worker, endpoint);
-	return STEP_FULL;
+	return true;
 }
 
-static enum step send_to_client(struct conn *conn, const uint8_t *data, size_t len)
+/* Bytes as the socket takes them: behind what is queued, or at once. */
+static bool to_socket(struct conn *conn, struct endpoint *sink, const uint8_t *data, size_t len)
 {
-	assert(conn->front.queue.bytes == 0 && len <= RELAY_CHUNK);
+	return is_sink_free(sink) ? send_now(conn, sink, data, len)
+				  : queue_bytes(conn, sink, data, len);
+}
+
+bool relay_to_client(struct conn *conn, const uint8_t *data, size_t len)
+{
+	assert(len <= RELAY_CHUNK);
 	struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
 	struct ktls_input in = {data, len};
 	conn->settled = false;
 	conn->answered = true;
 	conn->down.bytes += len;
-	if (conn_is_tx_kernel(conn)) {
-		enum step step = send_now(conn, &conn->front, data, len);
-		return step == STEP_ENDED || relay_account(conn, KTLS_TX, len) ? step : STEP_ENDED;
-	}
+	if (conn_is_tx_plaintext(conn))
+		return to_socket(conn, &conn->front, data, len) &&
+		       relay_account(conn, KTLS_TX, len);
 	if (ktls_seal(conn->session, &in, &out) != KTLS_DONE) {
 		conn_end(conn, CONN_EVENT_ABORT, "sealing failed", 0);
-		return STEP_ENDED;
+		return false;
 	}
-	return send_now(conn, &conn->front, out.data, out.len);
+	return to_socket(conn, &conn->front, out.data, out.len);
 }
 
-bool relay_send(struct conn *conn, const uint8_t *data, size_t len)
+bool relay_to_backend(struct conn *conn, const uint8_t *data, size_t len)
 {
-	return send_to_client(conn, data, len) != STEP_ENDED;
+	struct endpoint *back = &conn->back->endpoint;
+	if (back->failed)
+		return true; /* its answer may still be on the way */
+	conn->back->is_asked = true;
+	return to_socket(conn, back, data, len);
+}
+
+bool relay_is_front_free(const struct conn *conn)
+{
+	return is_sink_free(&conn->front) && !(conn->down.pipe && conn->down.pipe->bytes > 0);
 }
 
 /* ---- bulk: splice ----------------------------------------------------------- */
@@ -341,6 +378,8 @@ static enum step splice_out(struct conn *conn, struct relay *relay, struct endpo
 			return STEP_ENDED;
 		}
 		relay->pipe->bytes -= (size_t)n;
+		if (relay == &conn->up)
+			conn->back->is_asked = true;
 	}
 	return STEP_MOVED;
 }
@@ -363,8 +402,8 @@ bool relay_hand_over(struct conn *conn)
 
 bool relay_finish_back(struct conn *conn)
 {
-	struct endpoint *back = &conn->back;
-	if (back->fd < 0 || back->shut || back->failed)
+	struct endpoint *back = back_of(conn);
+	if (!back || !conn->service->hands_on_end || back->shut || back->failed)
 		return true;
 	if (back->writable.active)
 		return false;
@@ -381,7 +420,7 @@ bool relay_finish_back(struct conn *conn)
 void relay_drop(struct conn *conn)
 {
 	/* In user space the alert is queued behind sealed data, and that is in order. */
-	if (!conn_is_tx_kernel(conn))
+	if (!conn_is_tx_plaintext(conn))
 		return;
 	if (!conn->front.send.active)
 		buf_queue_clear(&conn->front.queue, &conn->worker->bufs);
@@ -390,19 +429,33 @@ void relay_drop(struct conn *conn)
 }
 
 /* K1: only ever into an empty pipe with all its slots. */
-static ssize_t splice_in(struct relay *relay, const struct endpoint *source)
+static ssize_t splice_in(
+	struct conn *conn, struct relay *relay, const struct endpoint *source, uint64_t blind)
 {
 	assert(relay->pipe->bytes == 0);
+	size_t most = blind < RELAY_CHUNK ? (size_t)blind : RELAY_CHUNK;
 	ssize_t n;
 	do
-		n = splice(source->fd, NULL, relay->pipe->write_fd, NULL, RELAY_CHUNK,
+		n = splice(source->fd, NULL, relay->pipe->write_fd, NULL, most,
 			SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	relay->pipe->bytes = (size_t)n;
 	relay->bytes += (size_t)n;
+	if (n > 0 && conn->service->passed)
+		conn->service->passed(conn, relay, (uint64_t)n);
 	return n;
+}
+
+/*
+ * How many bytes can be spliced: too few are not worth it, and none where both
+ * sockets do not speak plaintext.
+ */
+static uint64_t spliceable(struct conn *conn, struct relay *relay)
+{
+	uint64_t blind = conn->service->blind ? conn->service->blind(conn, relay) : UINT64_MAX;
+	return blind >= BULK_MIN && pipe_get(conn, relay) ? blind : 0;
 }
 
 /* ---- bulk: backend to client -------------------------------------------------- */
@@ -410,35 +463,38 @@ static ssize_t splice_in(struct relay *relay, const struct endpoint *source)
 /* The end or an error of a receive from the backend. */
 static enum step backend_stopped(struct conn *conn, int error)
 {
+	struct backend_conn *back = conn->back;
 	if (error == EAGAIN || error == EINTR)
 		return STEP_DRY;
-	conn->back.eof = true;
-	if (error || conn->back.failed)
-		conn_cut(conn, "backend reset", error ? error : conn->back_errno);
-	else
-		conn_backend_end(conn);
+	back->endpoint.eof = true;
+	if (!error && back->endpoint.failed)
+		error = back->error;
+	conn->service->backend_end(conn, error);
 	return STEP_ENDED;
 }
 
 static enum step down_copy(struct conn *conn)
 {
+	const struct backend_conn *back = conn->back;
 	uint8_t *data = conn->worker->scratch_in;
-	ssize_t n = recv(conn->back.fd, data, RELAY_CHUNK, MSG_DONTWAIT);
+	ssize_t n = recv(back->endpoint.fd, data, RELAY_CHUNK, MSG_DONTWAIT);
 	if (n <= 0)
 		return backend_stopped(conn, n < 0 ? errno : 0);
-	enum step step = send_to_client(conn, data, (size_t)n);
+	conn->service->backend_bytes(conn, data, (size_t)n);
+	if (!is_down_open(conn) || conn->back != back)
+		return STEP_ENDED;
+	if (!is_sink_free(&conn->front))
+		return STEP_FULL;
 	/* A short receive has emptied the socket: no need to hear EAGAIN. */
-	return step == STEP_MOVED && n < RELAY_CHUNK ? STEP_DRY : step;
+	return n < RELAY_CHUNK ? STEP_DRY : STEP_MOVED;
 }
 
-static enum step down_splice(struct conn *conn)
+static enum step down_splice(struct conn *conn, uint64_t blind)
 {
 	struct relay *down = &conn->down;
 	conn->settled = false;
-	enum step step = splice_out(conn, down, &conn->front);
-	if (step != STEP_MOVED)
-		return step;
-	ssize_t n = splice_in(down, &conn->back);
+	conn->answered = true;
+	ssize_t n = splice_in(conn, down, &conn->back->endpoint, blind);
 	if (n <= 0)
 		return backend_stopped(conn, (int)-n);
 	return relay_account(conn, KTLS_TX, (size_t)n) ? splice_out(conn, down, &conn->front)
@@ -447,9 +503,13 @@ static enum step down_splice(struct conn *conn)
 
 static enum step down_step(struct conn *conn)
 {
-	if (conn_is_tx_kernel(conn) && pipe_get(conn, &conn->down))
-		return down_splice(conn);
-	return down_copy(conn);
+	enum step step = splice_out(conn, &conn->down, &conn->front);
+	if (step != STEP_MOVED)
+		return step;
+	if (!service_takes(conn, &conn->down))
+		return STEP_DRY;
+	uint64_t blind = conn_is_tx_plaintext(conn) ? spliceable(conn, &conn->down) : 0;
+	return blind ? down_splice(conn, blind) : down_copy(conn);
 }
 
 /* ---- bulk: client to backend ---------------------------------------------------- */
@@ -482,11 +542,10 @@ static bool keep_partial(struct conn *conn, const struct ktls_input *in)
 	return true;
 }
 
-/* Opens all whole records of `in` and sends their plaintext to the backend. */
-static enum step open_and_send(struct conn *conn, struct ktls_input *in)
+/* Opens all whole records of `in` and hands their plaintext on. */
+static bool open_bulk(struct conn *conn, struct ktls_input *in)
 {
 	uint8_t space[8 * KTLS_REPLY_ROOM];
-	enum step step = STEP_MOVED;
 	enum ktls_status status;
 	do {
 		struct ktls_output out = {conn->worker->scratch_out, 0, SCRATCH_SIZE};
@@ -494,15 +553,15 @@ static enum step open_and_send(struct conn *conn, struct ktls_input *in)
 		status = ktls_open(conn->session, in, &out, &reply);
 		relay_reply(conn, &reply);
 		conn->up.bytes += out.len;
-		/* Behind bytes that are queued already these have to queue up, too. */
-		if (out.len > 0 && step == STEP_FULL && !conn->back.failed &&
-			buf_queue_append(
-				&conn->back.queue, &conn->worker->bufs, out.data, out.len) < 0)
-			conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
-		else if (out.len > 0 && step == STEP_MOVED)
-			step = send_now(conn, &conn->back, out.data, out.len);
+		if (out.len > 0 && is_up_open(conn))
+			conn->service->client_bytes(conn, out.data, out.len);
 	} while (received(conn, status));
-	return is_up_open(conn) ? step : STEP_ENDED;
+	return is_up_open(conn);
+}
+
+static bool has_up_room(const struct conn *conn)
+{
+	return !conn->back || relay_has_room(conn, &conn->back->endpoint);
 }
 
 /* Four records' worth of bytes. */
@@ -521,16 +580,18 @@ static enum step up_copy(struct conn *conn)
 	}
 	take_partial(conn, data);
 	struct ktls_input in = {data, before + (size_t)n};
-	enum step step = open_and_send(conn, &in);
-	if (step == STEP_ENDED || !keep_partial(conn, &in))
+	if (!open_bulk(conn, &in) || !keep_partial(conn, &in))
 		return STEP_ENDED;
-	return step == STEP_MOVED && (size_t)n < wanted ? STEP_DRY : step;
+	if (conn->back && !is_sink_free(&conn->back->endpoint))
+		return STEP_FULL;
+	return (size_t)n < wanted ? STEP_DRY : STEP_MOVED;
 }
 
 void relay_bulk_upload(struct conn *conn)
 {
 	/* A backend's socket is there to move bytes into by system calls. */
-	if (conn->back.fd < 0 || conn->back.failed || !is_up_open(conn))
+	const struct endpoint *back = back_of(conn);
+	if (!back || back->failed || !is_up_open(conn))
 		return;
 	conn->up.mode = RELAY_BULK;
 	conn->front.ready = true;
@@ -563,23 +624,20 @@ static enum step up_receive(struct conn *conn)
 	return STEP_MOVED;
 }
 
-static enum step up_splice(struct conn *conn)
+static enum step up_splice(struct conn *conn, uint64_t blind)
 {
 	struct relay *up = &conn->up;
-	enum step step = splice_out(conn, up, &conn->back);
-	if (step != STEP_MOVED)
-		return step;
-	ssize_t n = splice_in(up, &conn->front);
+	ssize_t n = splice_in(conn, up, &conn->front, blind);
 	if (n == -EAGAIN)
 		return STEP_DRY;
 	/* EINVAL: a control record is next (K4). 0: an empty record or the end. */
 	if (n <= 0)
 		return up_receive(conn);
-	return relay_account(conn, KTLS_RX, (size_t)n) ? splice_out(conn, up, &conn->back)
+	return relay_account(conn, KTLS_RX, (size_t)n) ? splice_out(conn, up, &conn->back->endpoint)
 						       : STEP_ENDED;
 }
 
-static bool has_room(const struct conn *conn, const struct endpoint *sink)
+bool relay_has_room(const struct conn *conn, const struct endpoint *sink)
 {
 	/* Replies to control records pile up in front of a client that does not read. */
 	return sink->queue.bytes < QUEUE_MAX && conn->front.queue.bytes < 2 * QUEUE_MAX;
@@ -587,16 +645,21 @@ static bool has_room(const struct conn *conn, const struct endpoint *sink)
 
 static enum step up_step(struct conn *conn)
 {
-	if (conn->up_paused || !has_room(conn, &conn->back))
+	struct endpoint *back = back_of(conn);
+	if (!service_takes(conn, &conn->up) || !has_up_room(conn))
 		return STEP_FULL;
-	if (!conn_is_rx_kernel(conn))
+	if (!conn_is_rx_plaintext(conn))
 		return up_copy(conn);
-	if (conn->up.mode == RELAY_MESSAGE || conn->back.failed)
+	if (conn->up.mode == RELAY_MESSAGE || !back || back->failed)
 		return up_receive(conn);
 	/* The bytes of messages before go first. */
-	if (conn->back.queue.bytes > 0 || conn->back.send.active)
+	if (back->queue.bytes > 0 || back->send.active)
 		return STEP_FULL;
-	return pipe_get(conn, &conn->up) ? up_splice(conn) : up_receive(conn);
+	enum step step = splice_out(conn, &conn->up, back);
+	if (step != STEP_MOVED)
+		return step;
+	uint64_t blind = spliceable(conn, &conn->up);
+	return blind ? up_splice(conn, blind) : up_receive(conn);
 }
 
 /* ---- both directions ---------------------------------------------------------------- */
@@ -617,7 +680,7 @@ static void pump(struct conn *conn, struct relay *relay, struct endpoint *source
 	pipe_put(conn, relay);
 	if (last == STEP_MOVED)
 		conn_again(conn);
-	if (last != STEP_DRY)
+	if (last != STEP_DRY) /* after an end `source` may be no more */
 		return;
 	source->ready = false;
 	relay->small = relay->bytes - start < BULK_MIN ? (uint8_t)(relay->small + 1) : 0;
@@ -627,17 +690,11 @@ static void pump(struct conn *conn, struct relay *relay, struct endpoint *source
 	relay->mode = RELAY_MESSAGE;
 }
 
-/* Nothing of an earlier step is left for the sink. */
-static bool is_sink_free(const struct endpoint *sink)
-{
-	return sink->queue.bytes == 0 && !sink->send.active && !sink->writable.active;
-}
-
 /* For directions that system calls receive from: pumps, or waits for the source. */
 static void pump_when_ready(struct conn *conn, struct relay *relay, struct endpoint *source,
 	const struct endpoint *sink, enum step (*step)(struct conn *conn))
 {
-	if (source->readable.active || (sink->fd >= 0 && !is_sink_free(sink)))
+	if (source->readable.active || (sink && !is_sink_free(sink)))
 		return;
 	if (source->ready)
 		pump(conn, relay, source, step);
@@ -654,7 +711,7 @@ void relay_await_client(struct conn *conn)
 	}
 	if (!takes_records(conn) || conn->early.head || conn->client_ended)
 		return;
-	if (!conn_is_rx_kernel(conn)) {
+	if (!conn_is_rx_plaintext(conn)) {
 		/* Not multishot: until there is a backend, one buffer is all that is held. */
 		if (!front->receive.active)
 			ring_receive_once(conn->worker->ring, &front->receive, front->fd, 0);
@@ -673,8 +730,8 @@ void relay_await_client(struct conn *conn)
 static void update_up(struct conn *conn)
 {
 	struct endpoint *front = &conn->front;
-	bool wanted = !front->eof && !conn->up_paused && has_room(conn, &conn->back);
-	bool by_call = conn_is_rx_kernel(conn) || conn->up.mode == RELAY_BULK;
+	bool wanted = !front->eof && service_takes(conn, &conn->up) && has_up_room(conn);
+	bool by_call = conn_is_rx_plaintext(conn) || conn->up.mode == RELAY_BULK;
 	if (!by_call || !wanted) {
 		endpoint_receive(conn->worker, front, wanted);
 		return;
@@ -683,26 +740,25 @@ static void update_up(struct conn *conn)
 		endpoint_receive(conn->worker, front, false);
 		return;
 	}
-	pump_when_ready(conn, &conn->up, front, &conn->back, up_step);
+	pump_when_ready(conn, &conn->up, front, back_of(conn), up_step);
 	if (!is_up_open(conn) || conn->is_again)
 		return;
-	if (!front->ready && (conn_is_rx_kernel(conn) || conn->up.mode == RELAY_BULK))
+	if (!front->ready && (conn_is_rx_plaintext(conn) || conn->up.mode == RELAY_BULK))
 		endpoint_await_readable(conn->worker, front);
-	else if (conn->up.mode == RELAY_MESSAGE && !conn_is_rx_kernel(conn))
+	else if (conn->up.mode == RELAY_MESSAGE && !conn_is_rx_plaintext(conn))
 		endpoint_receive(conn->worker, front, true);
 }
 
-static void update_down(struct conn *conn)
+static void update_down(struct conn *conn, struct endpoint *back)
 {
-	struct endpoint *back = &conn->back;
 	if (conn->down.mode == RELAY_MESSAGE || back->receive.active) {
 		endpoint_receive(conn->worker, back,
 			conn->down.mode == RELAY_MESSAGE && !back->eof &&
-				has_room(conn, &conn->front));
+				relay_has_room(conn, &conn->front));
 		return;
 	}
 	pump_when_ready(conn, &conn->down, back, &conn->front, down_step);
-	if (!is_down_open(conn) || conn->is_again)
+	if (!is_down_open(conn) || conn->is_again || back != back_of(conn))
 		return;
 	if (conn->down.mode == RELAY_MESSAGE)
 		endpoint_receive(conn->worker, back, true);
@@ -710,19 +766,26 @@ static void update_down(struct conn *conn)
 		endpoint_await_readable(conn->worker, back);
 }
 
-void relay_update(struct conn *conn)
+/* One look at both directions, and at the service before and after it. */
+static void relay_turn(struct conn *conn)
 {
-	/* First the service: it may pause or resume what the client sends. */
-	bool was_paused = conn->up_paused;
-	enum conn_state state = conn->state;
-	if (is_down_open(conn) && conn->service->drained && is_sink_free(&conn->front))
-		conn->service->drained(conn);
+	service_update(conn);
+	bool took = service_takes(conn, &conn->up);
 	if (is_up_open(conn))
 		update_up(conn);
-	if (is_down_open(conn) && conn->back.fd >= 0)
-		update_down(conn);
+	if (is_down_open(conn) && back_of(conn))
+		update_down(conn, back_of(conn));
+	service_update(conn);
+	if (!took && service_takes(conn, &conn->up))
+		conn_again(conn);
+}
+
+void relay_update(struct conn *conn)
+{
+	enum conn_state state = conn->state;
+	relay_turn(conn);
 	/* What was looked at before it changed has to be looked at again. */
-	if ((was_paused && !conn->up_paused) || conn->state != state)
+	if (conn->state != state)
 		conn_again(conn);
 	if (conn->state == CONN_DOWN_ONLY)
 		relay_finish_back(conn);
@@ -734,21 +797,20 @@ void relay_update(struct conn *conn)
 		endpoint_await_writable(conn->worker, &conn->front);
 	/* Last: the above may have queued something. */
 	endpoint_flush(conn->worker, &conn->front);
-	if (conn->back.fd >= 0)
-		endpoint_flush(conn->worker, &conn->back);
+	if (back_of(conn))
+		endpoint_flush(conn->worker, back_of(conn));
 }
 
 /* ---- the backend's socket ---------------------------------------------------------------- */
 
-static void on_back_receive(struct ring_op *op, const struct ring_result *result)
+void relay_back_received(struct conn *conn, const struct ring_result *result)
 {
-	struct conn *conn = container_of(op, struct conn, back.receive);
 	struct buf *buf = result->buf;
 	if (buf && is_down_open(conn)) {
 		conn_touch(conn);
 		if (buf_len(buf) >= KTLS_RECORD_PLAINTEXT) {
 			conn->down.mode = RELAY_BULK;
-			conn->back.ready = true;
+			conn->back->endpoint.ready = true;
 		}
 		conn->service->backend_data(conn, buf);
 	} else if (buf) {
@@ -759,29 +821,13 @@ static void on_back_receive(struct ring_op *op, const struct ring_result *result
 	conn_update(conn);
 }
 
-static void on_back_send(struct ring_op *op, const struct ring_result *result)
+void relay_back_sent(struct conn *conn, int result)
 {
-	struct conn *conn = container_of(op, struct conn, back.send);
-	if (result->value > 0) {
+	if (result > 0) {
 		conn_touch(conn);
-		endpoint_sent(conn->worker, &conn->back, (size_t)result->value);
-	} else if (result->value != -ECANCELED) {
-		backend_broken(conn, -result->value);
+		conn->back->is_asked = true;
 	}
+	if (!endpoint_sent(conn->worker, &conn->back->endpoint, result))
+		backend_broken(conn, -result);
 	conn_update(conn);
-}
-
-static void on_back_readable(struct ring_op *op, const struct ring_result *result)
-{
-	(void)result;
-	struct conn *conn = container_of(op, struct conn, back.readable);
-	conn->back.ready = true;
-	conn_update(conn);
-}
-
-static void on_back_writable(struct ring_op *op, const struct ring_result *result)
-{
-	(void)op;
-	(void)result;
-	conn_update(container_of(op, struct conn, back.writable));
 }

@@ -123,7 +123,7 @@ static void start(struct io_uring_sqe *sqe, struct ring_op *op)
 {
 	assert(!op->active && op->done);
 	op->active = true;
-	op->cancelling = false;
+	op->cancelling = op->awaits_room = false;
 	io_uring_sqe_set_data(sqe, op);
 }
 
@@ -156,10 +156,11 @@ void ring_receive_once(struct ring *ring, struct ring_op *op, int fd, size_t lim
 	start(sqe, op);
 }
 
-void ring_send(struct ring *ring, struct ring_op *op, int fd, const void *data, size_t len)
+void ring_send(
+	struct ring *ring, struct ring_op *op, int fd, const void *data, size_t len, bool waits)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
-	io_uring_prep_send(sqe, fd, data, len, MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, fd, data, len, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT));
 	start(sqe, op);
 }
 
@@ -168,6 +169,37 @@ void ring_poll(struct ring *ring, struct ring_op *op, int fd, unsigned events)
 	struct io_uring_sqe *sqe = get_sqe(ring);
 	io_uring_prep_poll_add(sqe, fd, events);
 	start(sqe, op);
+}
+
+static void await_room(struct ring *ring, struct ring_op *op, bool is_multishot)
+{
+	struct io_uring_sqe *sqe = get_sqe(ring);
+	io_uring_prep_poll_add(sqe, op->fd, POLLOUT);
+	if (is_multishot)
+		sqe->len |= IORING_POLL_ADD_MULTI;
+	start(sqe, op);
+	op->awaits_room = true;
+}
+
+void ring_await_room(struct ring *ring, struct ring_op *op, int fd)
+{
+	op->fd = fd;
+	await_room(ring, op, false);
+}
+
+/*
+ * A poll of io_uring ends for RDHUP, too, asked for or not: on a socket whose peer has
+ * ended its stream it never waits. One of several shots says so once, and then
+ * speaks up only when something changes. True: there is no room yet, or the poll is
+ * still to end.
+ */
+static bool is_awaited(struct ring *ring, struct ring_op *op, int events)
+{
+	if (events != POLLRDHUP && op->active)
+		ring_cancel(ring, op);
+	else if (events == POLLRDHUP && !op->active && !op->cancelling)
+		await_room(ring, op, true);
+	return op->active;
 }
 
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
@@ -212,7 +244,8 @@ static void deliver(struct ring *ring, const struct io_uring_cqe *cqe)
 	if (!op)
 		return; /* a cancellation that found nothing to cancel */
 	op->active = cqe->flags & IORING_CQE_F_MORE;
-	op->done(op, &result);
+	if (!op->awaits_room || !is_awaited(ring, op, result.value))
+		op->done(op, &result);
 }
 
 static void provide_missing(struct ring *ring)

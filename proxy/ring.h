@@ -26,6 +26,8 @@ struct ring_op {
 	ring_handler *done;
 	bool active;     /* the kernel may still complete it */
 	bool cancelling; /* ring_cancel() was called on it */
+	bool awaits_room;
+	int fd; /* whose room */
 };
 
 /*
@@ -40,9 +42,12 @@ void ring_accept(struct ring *ring, struct ring_op *op, int fd);  /* multishot *
 void ring_receive(struct ring *ring, struct ring_op *op, int fd); /* multishot */
 /* One receive of at most `limit` bytes (0: a buffer's size). */
 void ring_receive_once(struct ring *ring, struct ring_op *op, int fd, size_t limit);
-/* The bytes stay with the caller and unchanged until completion. */
-void ring_send(struct ring *ring, struct ring_op *op, int fd, const void *data, size_t len);
+/* The bytes stay with the caller and unchanged until completion. !waits: -EAGAIN. */
+void ring_send(
+	struct ring *ring, struct ring_op *op, int fd, const void *data, size_t len, bool waits);
 void ring_poll(struct ring *ring, struct ring_op *op, int fd, unsigned events);
+/* Until the socket takes bytes, or none any more, whatever its peer has ended. */
+void ring_await_room(struct ring *ring, struct ring_op *op, int fd);
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
 	socklen_t len);
 /* Asks for an early end; the operation still completes, perhaps with success. */

@@ -14,4 +14,8 @@
 char *show_status(const char *what, bool json, const struct snapshot *snapshot,
 	const struct stats *stats, const struct ktls_capabilities *capabilities);
 
+bool show_exists(const char *what);
+/* Every status and what it shows, a line each, for the caller to free; NULL: no memory. */
+char *show_list(void);
+
 #endif

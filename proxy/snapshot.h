@@ -15,6 +15,8 @@ struct listener {
 	unsigned references;
 	union conn_address address; /* as configured: the port may be 0 */
 	char text[ADDRESS_TEXT];    /* as bound */
+	uint16_t port;              /* likewise */
+	bool is_secure;
 	char *server_name;
 	int *fds; /* owned */
 	unsigned count;
@@ -23,6 +25,9 @@ struct listener {
 struct snapshot_listener {
 	struct listener *listener; /* one reference */
 	const struct server *server;
+	bool is_secure;
+	uint16_t port;
+	uint16_t secure_port; /* of the same server; what its plain side redirects to */
 };
 
 struct snapshot {
@@ -31,7 +36,8 @@ struct snapshot {
 	size_t server_count;
 	struct snapshot_listener *listeners;
 	size_t listener_count;
-	unsigned workers; /* how many processes: at least 1 */
+	unsigned backend_count; /* of all servers */
+	unsigned workers;       /* how many processes: at least 1 */
 };
 
 /* What a snapshot needs from whoever runs it. */
@@ -45,18 +51,12 @@ struct snapshot_context {
 	bool check; /* build what can be without writing or binding */
 };
 
-/* What cannot be done, one line each: "FILE:LINE: what; cure". */
-struct snapshot_errors {
-	char *text; /* owned by the caller, NULL when none */
-	char *warnings;
-};
-
 /*
- * Takes `conf` over in any case. NULL with errors->text when something failed;
- * errors->warnings may be set in both cases. The caller frees both.
+ * Takes `conf` over in any case. NULL with messages->errors when something failed;
+ * messages->warnings may be set in both cases. The caller frees both.
  */
 struct snapshot *snapshot_new(
-	struct conf *conf, const struct snapshot_context *context, struct snapshot_errors *errors);
+	struct conf *conf, const struct snapshot_context *context, struct messages *messages);
 void snapshot_free(struct snapshot *snapshot);
 
 /* How many sockets each address of a configuration gets. */

@@ -565,16 +565,6 @@ void static_file_reply(const struct file_root *root, const struct http_request *
 		close(file.fd);
 }
 
-void static_error_reply(int status, time_t now, struct static_reply *reply)
-{
-	static const struct http_request none; /* of no method: the body is sent */
-	struct exchange exchange = {.request = &none, .now = now, .reply = reply};
-
-	reply_init(reply);
-	reply->close = true;
-	reply_error(&exchange, status);
-}
-
 /* ---- the directory ----------------------------------------------------- */
 
 int file_root_open(struct file_root *root, const char *path)

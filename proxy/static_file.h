@@ -54,10 +54,4 @@ void file_root_close(struct file_root *root);
 void static_file_reply(const struct file_root *root, const struct http_request *request, time_t now,
 	struct static_reply *reply);
 
-/*
- * The reply to what is no request: the status of HTTP_PARSE_BAD, 408 after a
- * timeout, 503 beyond a limit. Closes.
- */
-void static_error_reply(int status, time_t now, struct static_reply *reply);
-
 #endif

@@ -15,6 +15,7 @@ static void add(struct stats_server *sum, const struct stats_server *row)
 	sum->offload_both += read_counter(&row->offload_both);
 	sum->offload_tx += read_counter(&row->offload_tx);
 	sum->offload_none += read_counter(&row->offload_none);
+	sum->requests += read_counter(&row->requests);
 	sum->bytes_in += read_counter(&row->bytes_in);
 	sum->bytes_out += read_counter(&row->bytes_out);
 }

@@ -1,6 +1,7 @@
 /*
  * Counters in memory shared by the supervisor and its workers. A worker writes
- * its own row and nothing else; whoever reads adds the rows up.
+ * its own row and nothing else; whoever reads adds the rows up. The supervisor
+ * writes what is not a row: ticket keys and the switches of `ferrule debug`.
  */
 #ifndef FERRULE_PROXY_STATS_H
 #define FERRULE_PROXY_STATS_H
@@ -16,16 +17,19 @@ struct stats_server {
 	uint64_t open; /* connections now */
 	uint64_t accepted, refused, handshake_failed;
 	uint64_t offload_both, offload_tx, offload_none;
+	uint64_t requests;            /* HTTP */
 	uint64_t bytes_in, bytes_out; /* plaintext from and to clients */
 };
 
 struct stats_row {
+	uint64_t accepting; /* 1: the worker may still accept a connection */
 	struct stats_server servers[STATS_SERVERS];
 };
 
 struct stats {
 	struct ktls_tickets tickets;
 	struct stats_row retired; /* what ended workers had counted */
+	unsigned debug;           /* debug.h; written by the supervisor */
 	unsigned rows_used;       /* rows at and beyond this one have never been used */
 	struct stats_row rows[STATS_ROWS];
 };

@@ -1,6 +1,8 @@
 #include "proxy/supervisor.h"
 
+#include "proxy/channel.h"
 #include "proxy/control.h"
+#include "proxy/debug.h"
 #include "proxy/listener.h"
 #include "proxy/notify.h"
 #include "proxy/privileges.h"
@@ -24,17 +26,20 @@
 
 #define TICK_MS         1000
 #define WORKER_START_MS 10000
+/* How long workers may take to stop accepting. */
+#define QUIET_MS 1000
 /* A worker that dies at once is not started again at once. */
 #define RESPAWN_MS 1000
 /* Changed certificates that cannot be loaded are tried again, ever less often. */
 #define STALE_PAUSE_MAX_MS 60000
 /* Descriptors of a worker that belong to no connection, and those of its pipes. */
-#define DESCRIPTORS_FIXED 64
+#define DESCRIPTORS_FIXED 128
 #define DESCRIPTORS_PIPES 512
 
 struct child {
 	pid_t pid;    /* 0: gone */
 	unsigned row; /* of the stats */
+	int channel;  /* owned: descriptors for it */
 };
 
 /* The workers of one snapshot. */
@@ -47,13 +52,22 @@ struct generation {
 	int64_t respawn_at; /* ms; 0: nothing to start again */
 };
 
+/* What new workers get from the supervisor itself. */
+struct surroundings {
+	struct log log;
+	int access_fd;
+	struct account account;
+};
+
 struct supervisor {
 	char *path; /* of the configuration */
 	struct log log;
+	int access_fd; /* owned: the access log, -1: none */
 	struct ktls_capabilities capabilities;
 	struct stats *stats; /* shared mapping */
 	struct ticket_keys ticket_keys;
 	struct account account;
+	struct surroundings *before;       /* in a reload: those that may have to come back */
 	char *server_names[STATS_SERVERS]; /* by slot */
 	bool row_used[STATS_ROWS];
 	struct generation *generations; /* the current one first */
@@ -106,10 +120,16 @@ static char *descriptors_missing(const struct conf *conf)
 	unsigned long limit = descriptors_limit(), fixed = DESCRIPTORS_FIXED + DESCRIPTORS_PIPES;
 	char *text = NULL;
 	for (size_t i = 0; i < conf->server_count; i++)
-		fixed += conf->servers[i].secure_address.count * snapshot_sockets(conf);
+		fixed += (conf->servers[i].secure_address.count +
+				 conf->servers[i].http_address.count) *
+			 snapshot_sockets(conf);
 	unsigned long need = fixed;
-	for (size_t i = 0; i < conf->server_count; i++)
-		need += 2UL * conf->servers[i].max_connections;
+	for (size_t i = 0; i < conf->server_count; i++) {
+		const struct conf_server *server = &conf->servers[i];
+		size_t backends =
+			server->mode == CONF_MODE_HTTP ? server->certificate_count + 1 : 0;
+		need += 2UL * server->max_connections + backends * server->backend_connections;
+	}
 	if (need > limit &&
 		asprintf(&text,
 			"%s:%d: max_connections needs %lu descriptors (two for each connection, "
@@ -137,7 +157,7 @@ static struct conf *load(const char *path, char **why)
 static struct snapshot *build(
 	struct supervisor *supervisor, struct conf *conf, bool check, char **why)
 {
-	struct snapshot_errors errors = {0};
+	struct messages messages = {0};
 	struct snapshot_context context = {
 		.capabilities = &supervisor->capabilities,
 		.tickets = check ? NULL : &supervisor->stats->tickets,
@@ -148,11 +168,11 @@ static struct snapshot *build(
 	};
 	if (!check)
 		supervisor->stats->tickets.lifetime = conf->tickets.lifetime;
-	struct snapshot *snapshot = snapshot_new(conf, &context, &errors);
-	if (errors.warnings)
-		fprintf(stderr, "warning: %s\n", errors.warnings);
-	free(errors.warnings);
-	*why = errors.text;
+	struct snapshot *snapshot = snapshot_new(conf, &context, &messages);
+	if (messages.warnings)
+		fprintf(stderr, "warning: %s\n", messages.warnings);
+	free(messages.warnings);
+	*why = messages.errors;
 	return snapshot;
 }
 
@@ -171,12 +191,34 @@ static int take_row(struct supervisor *supervisor)
 	return -1;
 }
 
-__attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
-	const struct generation *generation, unsigned index, int ready_fd)
+static void surroundings_close(struct surroundings *surroundings)
 {
+	log_close(&surroundings->log);
+	if (surroundings->access_fd >= 0)
+		close(surroundings->access_fd);
+}
+
+/*
+ * What is between the supervisor and its other children is nobody else's business; and
+ * logs that have been replaced would keep their files on the disk.
+ */
+static void close_inherited(const struct supervisor *supervisor)
+{
+	if (supervisor->before)
+		surroundings_close(supervisor->before);
 	close(supervisor->signal_fd);
 	if (supervisor->control_fd >= 0)
 		close(supervisor->control_fd);
+	for (const struct generation *at = supervisor->generations; at; at = at->next)
+		for (unsigned i = 0; i < at->snapshot->workers; i++)
+			if (at->children[i].pid > 0)
+				close(at->children[i].channel);
+}
+
+__attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
+	const struct generation *generation, unsigned index, int channel, int ready_fd)
+{
+	close_inherited(supervisor);
 	int result = privileges_drop(&supervisor->account, supervisor->pid);
 	if (result < 0) {
 		log_line(&supervisor->log, CONF_LOG_ERROR, "privileges not dropped: %s",
@@ -190,6 +232,8 @@ __attribute__((noreturn)) static void run_child(struct supervisor *supervisor,
 		.index = index,
 		.count = generation->snapshot->workers,
 		.log = &supervisor->log,
+		.access_fd = supervisor->access_fd,
+		.channel_fd = channel,
 		.ready_fd = ready_fd,
 	};
 	exit(worker_run(&options));
@@ -200,18 +244,28 @@ static int spawn(
 	struct supervisor *supervisor, struct generation *generation, unsigned index, int ready_fd)
 {
 	struct child *child = &generation->children[index];
-	int row = take_row(supervisor);
+	int row = take_row(supervisor), channel[2];
 	if (row < 0)
 		return -ENOSPC;
 	child->row = (unsigned)row;
+	int result = channel_open(channel);
 	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0)
-		run_child(supervisor, generation, index, ready_fd);
-	if (pid < 0) {
-		supervisor->row_used[row] = false;
-		return -errno;
+	pid_t pid = result == 0 ? fork() : -1;
+	if (pid == 0) {
+		close(channel[0]);
+		run_child(supervisor, generation, index, channel[1], ready_fd);
 	}
+	if (pid < 0) {
+		int error = result == 0 ? -errno : result;
+		supervisor->row_used[row] = false;
+		if (result == 0) {
+			close(channel[0]);
+			close(channel[1]);
+		}
+		return error;
+	}
+	close(channel[1]);
+	child->channel = channel[0];
 	child->pid = pid;
 	generation->alive++;
 	return 0;
@@ -295,6 +349,7 @@ static void child_ended(struct supervisor *supervisor, struct generation *genera
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	stats_retire(supervisor->stats, child->row);
 	supervisor->row_used[child->row] = false;
+	close(child->channel);
 	child->pid = 0;
 	generation->alive--;
 	if (!generation->draining && !supervisor->stopping)
@@ -351,6 +406,25 @@ static void close_removed(const struct snapshot *old, const struct snapshot *cur
 			listener_shutdown(old->listeners[i].listener);
 }
 
+static bool is_accepting(const struct supervisor *supervisor, const struct generation *generation)
+{
+	for (unsigned i = 0; i < generation->snapshot->workers; i++) {
+		const struct child *child = &generation->children[i];
+		const uint64_t *accepting = &supervisor->stats->rows[child->row].accepting;
+		if (child->pid > 0 && __atomic_load_n(accepting, __ATOMIC_ACQUIRE))
+			return true;
+	}
+	return false;
+}
+
+/* Who is told that a file has been taken over finds it in force. */
+static void await_quiet(const struct supervisor *supervisor, const struct generation *generation)
+{
+	int64_t deadline = clock_ms() + QUIET_MS;
+	while (is_accepting(supervisor, generation) && clock_ms() < deadline)
+		poll(NULL, 0, 1);
+}
+
 static char *switch_generation(struct supervisor *supervisor, struct generation *generation)
 {
 	struct generation *old = supervisor->generations;
@@ -361,6 +435,7 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 		old->respawn_at = 0;
 		signal_children(old, SIGQUIT);
 		close_removed(old->snapshot, generation->snapshot);
+		await_quiet(supervisor, old);
 		return NULL;
 	}
 	/* Roll back: the old workers have never stopped accepting. */
@@ -372,11 +447,21 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 	return strdup("the new workers did not start; the log says why");
 }
 
-/* What new workers get from the supervisor itself. */
-struct surroundings {
-	struct log log;
-	struct account account;
-};
+/* Both logs; false with a text in `error`. */
+static bool open_logs(const struct conf *conf, struct surroundings *next, char *error, size_t size)
+{
+	int result = log_open(&next->log, conf->log.target, conf->log.level);
+	if (result < 0) {
+		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
+		return false;
+	}
+	next->access_fd = conf->log.access ? log_open_file(conf->log.access) : -1;
+	if (!conf->log.access || next->access_fd >= 0)
+		return true;
+	snprintf(error, size, "log.access %s: %s", conf->log.access, strerror(-next->access_fd));
+	log_close(&next->log);
+	return false;
+}
 
 /* Everything but the workers: false with a text in `error`. */
 static bool prepare(const struct supervisor *supervisor, const struct conf *conf,
@@ -387,40 +472,69 @@ static bool prepare(const struct supervisor *supervisor, const struct conf *conf
 		snprintf(error, size, "run_directory cannot change while ferrule runs; restart it");
 		return false;
 	}
-	if (!account_find(conf, &next->account, error, size) ||
-		ticket_keys_check(conf, error, size) < 0)
-		return false;
-	/* Opened anew even when the target is the same: the file may have been rotated. */
-	int result = log_open(&next->log, conf->log.target, conf->log.level);
-	if (result < 0)
-		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
-	return result == 0;
+	/* Opened anew even when the targets are the same: the files may have been rotated. */
+	return account_find(conf, &next->account, error, size) &&
+	       ticket_keys_check(conf, error, size) == 0 && open_logs(conf, next, error, size);
+}
+
+static void surround(struct supervisor *supervisor, const struct surroundings *with)
+{
+	supervisor->log = with->log;
+	supervisor->access_fd = with->access_fd;
+	supervisor->account = with->account;
 }
 
 static char *take_over(
-	struct supervisor *supervisor, struct snapshot *snapshot, const struct surroundings *next)
+	struct supervisor *supervisor, struct snapshot *snapshot, struct surroundings *next)
 {
 	struct generation *generation = generation_new(snapshot);
 	if (!generation) {
+		surroundings_close(next);
 		snapshot_free(snapshot);
 		return strdup("out of memory");
 	}
-	struct surroundings before = {supervisor->log, supervisor->account};
-	supervisor->log = next->log;
-	supervisor->account = next->account;
+	struct surroundings before = {supervisor->log, supervisor->access_fd, supervisor->account};
+	surround(supervisor, next);
+	supervisor->before = &before;
 	char *why = switch_generation(supervisor, generation);
+	supervisor->before = NULL;
 	if (why) {
-		log_close(&supervisor->log);
-		supervisor->log = before.log;
-		supervisor->account = before.account;
+		surroundings_close(next);
+		surround(supervisor, &before);
 		return why;
 	}
-	log_close(&before.log);
+	surroundings_close(&before);
 	char error[512];
 	if (ticket_keys_start(
 		    &supervisor->ticket_keys, snapshot->conf, clock_ms(), error, sizeof error) < 0)
 		log_line(&supervisor->log, CONF_LOG_WARNING, "%s; the old keys stay", error);
 	return NULL;
+}
+
+/* Log files that have been moved away are made anew; each worker gets them, too. */
+static void reopen_logs(struct supervisor *supervisor)
+{
+	char error[512];
+	struct surroundings next;
+	if (!open_logs(supervisor->generations->snapshot->conf, &next, error, sizeof error)) {
+		log_line(&supervisor->log, CONF_LOG_ERROR, "logs not reopened: %s", error);
+		return;
+	}
+	next.account = supervisor->account;
+	for (const struct generation *at = supervisor->generations; at; at = at->next)
+		for (unsigned i = 0; i < at->snapshot->workers; i++) {
+			if (at->children[i].pid == 0)
+				continue;
+			if (next.log.fd > STDERR_FILENO)
+				channel_send(at->children[i].channel, CHANNEL_LOG, next.log.fd);
+			if (next.access_fd >= 0)
+				channel_send(at->children[i].channel, CHANNEL_ACCESS_LOG,
+					next.access_fd);
+		}
+	struct surroundings before = {supervisor->log, supervisor->access_fd, supervisor->account};
+	surround(supervisor, &next);
+	surroundings_close(&before);
+	log_line(&supervisor->log, CONF_LOG_INFO, "logs reopened");
 }
 
 /* Takes conf over. NULL when it runs now, else why not (for the caller to free). */
@@ -495,17 +609,42 @@ static void answer_reload(struct supervisor *supervisor, int client, const char 
 	free(why);
 }
 
-static void answer_show(struct supervisor *supervisor, int client, const char *what)
+/* Cuts the option off a request's words. */
+static bool take_json(char *words)
 {
-	char words[64];
-	snprintf(words, sizeof words, "%.60s", what);
 	char *json = strstr(words, " --json");
 	if (json)
 		*json = '\0';
-	char *text = show_status(words, json != NULL, supervisor->generations->snapshot,
-		supervisor->stats, &supervisor->capabilities);
-	control_reply(client, text ? 0 : 2,
-		text ? text : "no such status; there are offload and sessions");
+	return json != NULL;
+}
+
+static void answer_show(const struct supervisor *supervisor, int client, char *what)
+{
+	bool json = take_json(what);
+	char *text = show_status(what, json, supervisor->generations->snapshot, supervisor->stats,
+		&supervisor->capabilities);
+	/* The command has a list of its own, but may be of another version. */
+	char *list = text ? NULL : show_list();
+	control_reply(client, text ? 0 : 2, text ? text : list ? list : "out of memory");
+	free(text);
+	free(list);
+}
+
+static void answer_debug(struct supervisor *supervisor, int client, char *words)
+{
+	unsigned mask, *switches = &supervisor->stats->debug;
+	enum debug_action action;
+	bool json = take_json(words);
+	words += *words == ' ';
+	if (!debug_parse(words, &mask, &action)) {
+		control_reply(client, 2, "unknown switch");
+		return;
+	}
+	debug_apply(switches, mask, action);
+	if (action != DEBUG_TELL)
+		log_line(&supervisor->log, CONF_LOG_INFO, "debug %s", words);
+	char *text = debug_status(debug_read(switches), json);
+	control_reply(client, text ? 0 : 1, text ? text : "out of memory");
 	free(text);
 }
 
@@ -519,6 +658,8 @@ static void on_control(struct supervisor *supervisor)
 		answer_reload(supervisor, client, request + 7);
 	else if (strncmp(request, "show ", 5) == 0)
 		answer_show(supervisor, client, request + 5);
+	else if (strncmp(request, "debug", 5) == 0 && (request[5] == ' ' || request[5] == '\0'))
+		answer_debug(supervisor, client, request + 5);
 	else
 		control_reply(client, 2, "unknown request");
 }
@@ -544,6 +685,8 @@ static void on_signal(struct supervisor *supervisor)
 			reap(supervisor);
 		else if (info.ssi_signo == SIGHUP && !supervisor->stopping)
 			free(reload_file(supervisor, supervisor->path, "SIGHUP"));
+		else if (info.ssi_signo == SIGUSR1 && !supervisor->stopping)
+			reopen_logs(supervisor);
 		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			stop(supervisor);
 	}
@@ -603,6 +746,7 @@ static int block_signals(struct supervisor *supervisor)
 	sigaddset(&all, SIGINT);
 	sigaddset(&all, SIGQUIT);
 	sigaddset(&all, SIGHUP);
+	sigaddset(&all, SIGUSR1);
 	sigaddset(&all, SIGCHLD);
 	/* K6: a signal in a blocking send aborts a connection; and splice raises SIGPIPE. */
 	signal(SIGPIPE, SIG_IGN);
@@ -627,8 +771,9 @@ static int map_stats(struct supervisor *supervisor)
 static void announce(const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->listener_count; i++)
-		fprintf(stderr, "listening on %s (secure, server %s)\n",
+		fprintf(stderr, "listening on %s (%s, server %s)\n",
 			snapshot->listeners[i].listener->text,
+			snapshot->listeners[i].is_secure ? "secure" : "plain",
 			snapshot->listeners[i].server->conf->name);
 }
 
@@ -637,11 +782,10 @@ static bool start(
 	struct supervisor *supervisor, struct snapshot *snapshot, char *error, size_t size)
 {
 	const struct conf *conf = snapshot->conf;
-	int result = log_open(&supervisor->log, conf->log.target, conf->log.level);
-	if (result < 0) {
-		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
+	struct surroundings own = {.account = supervisor->account};
+	if (!open_logs(conf, &own, error, size))
 		return false;
-	}
+	surround(supervisor, &own);
 	if (!account_find(conf, &supervisor->account, error, size) ||
 		ticket_keys_start(&supervisor->ticket_keys, conf, clock_ms(), error, size) < 0)
 		return false;
@@ -668,6 +812,8 @@ static void supervisor_done(struct supervisor *supervisor)
 	if (supervisor->stats)
 		munmap(supervisor->stats, sizeof *supervisor->stats);
 	log_close(&supervisor->log);
+	if (supervisor->access_fd >= 0)
+		close(supervisor->access_fd);
 	if (supervisor->signal_fd >= 0)
 		close(supervisor->signal_fd);
 	free(supervisor->path);
@@ -675,7 +821,8 @@ static void supervisor_done(struct supervisor *supervisor)
 
 int supervisor_run(const char *path)
 {
-	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1, .pid = getpid()};
+	struct supervisor supervisor = {
+		.access_fd = -1, .signal_fd = -1, .control_fd = -1, .pid = getpid()};
 	char error[512] = "", *why = NULL, *run_directory = NULL;
 	int status = 1;
 	privileges_no_dumps();
@@ -718,7 +865,7 @@ out:
 
 int supervisor_check(const char *path)
 {
-	struct supervisor supervisor = {.signal_fd = -1, .control_fd = -1};
+	struct supervisor supervisor = {.access_fd = -1, .signal_fd = -1, .control_fd = -1};
 	char *why = NULL, error[512];
 	ktls_probe(&supervisor.capabilities);
 	struct conf *conf = load(path, &why);

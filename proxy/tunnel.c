@@ -1,107 +1,61 @@
 /* The tunnel: one backend connection per client, bytes as they come. */
 #include "proxy/conn.h"
-#include "proxy/container.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-
-static void on_connected(struct ring_op *op, const struct ring_result *result);
-
-/* Which of the backend's addresses is being tried; lives until connected. */
-struct attempt {
-	struct ring_op op;
-	struct conn *conn;
-	unsigned index;
-	int error; /* of the last address that failed */
-};
-
-/* Starts a connection to the next address that has one; false: none is left. */
-static bool connect_next(struct attempt *attempt)
-{
-	struct conn *conn = attempt->conn;
-	const struct backend *backend = &conn->server->backend;
-	endpoint_done(conn->worker, &conn->back);
-	for (; attempt->index < backend->count; attempt->index++) {
-		const struct sockaddr *address = &backend->addresses[attempt->index].any;
-		int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd < 0) {
-			attempt->error = errno;
-			continue;
-		}
-		conn->back.fd = fd;
-		if (address->sa_family != AF_UNIX)
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-		ring_connect(conn->worker->ring, &attempt->op, fd, address,
-			backend->addresses[attempt->index].len);
-		attempt->index++;
-		return true;
-	}
-	return false;
-}
-
-static void on_connected(struct ring_op *op, const struct ring_result *result)
-{
-	struct attempt *attempt = container_of(op, struct attempt, op);
-	struct conn *conn = attempt->conn;
-	if (conn->state == CONN_CONNECT && result->value < 0) {
-		attempt->error = -result->value;
-		if (connect_next(attempt))
-			return;
-		conn_end(conn, CONN_EVENT_FINISH, "backend not reached", attempt->error);
-	}
-	conn->service_data = NULL;
-	free(attempt);
-	if (conn->state == CONN_CONNECT)
-		conn_event(conn, CONN_EVENT_CONNECTED);
-	conn_update(conn);
-}
 
 static void tunnel_open(struct conn *conn)
 {
-	struct attempt *attempt = calloc(1, sizeof *attempt);
-	if (!attempt) {
-		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+	if (!backend_connect(conn, conn_backend(conn)))
+		conn_end(conn, CONN_EVENT_FINISH, "backend not reached", errno);
+}
+
+static void tunnel_connected(struct conn *conn, int error)
+{
+	if (conn->state != CONN_CONNECT)
 		return;
-	}
-	attempt->conn = conn;
-	attempt->op.done = on_connected;
-	conn->service_data = attempt;
-	if (connect_next(attempt))
-		return;
-	conn_end(conn, CONN_EVENT_FINISH, "backend not reached", attempt->error);
-	conn->service_data = NULL;
-	free(attempt);
+	if (error)
+		conn_end(conn, CONN_EVENT_FINISH, "backend not reached", error);
+	else
+		conn_event(conn, CONN_EVENT_CONNECTED);
 }
 
 static void tunnel_client_data(struct conn *conn, struct buf *buf)
 {
-	if (conn->back.failed)
+	struct endpoint *back = &conn->back->endpoint;
+	if (back->failed)
 		buf_free(&conn->worker->bufs, buf); /* its answer may still be on the way */
 	else
-		buf_queue_join(&conn->back.queue, &conn->worker->bufs, buf);
+		buf_queue_join(&back->queue, &conn->worker->bufs, buf);
 }
 
-static bool tunnel_is_busy(const struct conn *conn)
+static void tunnel_client_bytes(struct conn *conn, const uint8_t *data, size_t len)
 {
-	return conn->service_data != NULL;
+	relay_to_backend(conn, data, len);
 }
 
-static void tunnel_cancel(struct conn *conn)
+static void tunnel_backend_bytes(struct conn *conn, const uint8_t *data, size_t len)
 {
-	struct attempt *attempt = conn->service_data;
-	if (attempt)
-		ring_cancel(conn->worker->ring, &attempt->op);
+	relay_to_client(conn, data, len);
+}
+
+static void tunnel_backend_end(struct conn *conn, int error)
+{
+	if (error)
+		conn_cut(conn, "backend reset", error);
+	else
+		conn_backend_end(conn);
 }
 
 const struct service tunnel_service = {
 	.name = "tunnel",
 	.open = tunnel_open,
+	.connected = tunnel_connected,
 	.client_data = tunnel_client_data,
+	.client_bytes = tunnel_client_bytes,
 	.backend_data = conn_write,
-	.cancel = tunnel_cancel,
-	.is_busy = tunnel_is_busy,
+	.backend_bytes = tunnel_backend_bytes,
+	.backend_end = tunnel_backend_end,
+	.hands_on_end = true,
 };

@@ -1,10 +1,13 @@
 #include "proxy/worker.h"
 
+#include "proxy/auth_verifier.h"
+#include "proxy/channel.h"
 #include "proxy/conn.h"
 #include "proxy/container.h"
 #include "proxy/snapshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,6 +26,10 @@
 #define ACCEPT_PAUSE_MS 100
 /* Quiet for so long, the heap gives back what handshakes have left in it. */
 #define TRIM_MS 100
+/* While stopping: how often connections that have become idle are looked for. */
+#define IDLE_LOOK_MS 200
+/* How long a line may wait for others before the access log is written. */
+#define ACCESS_FLUSH_MS 500
 /* Lines about failed handshakes and refused connections, per second. */
 #define FAILURE_LINES 50
 
@@ -86,9 +93,23 @@ static void accept_rest(struct listening *listening)
 		int fd = accept4(listening->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			return;
-		conn_open(listening->worker, listening->listener->server,
-			listening->listener->listener->text, fd);
+		conn_open(listening->worker, listening->listener, fd);
 	}
+}
+
+static bool is_accepting(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listening_count; i++)
+		if (worker->listening[i].op.active)
+			return true;
+	return false;
+}
+
+/* The supervisor waits for it: a reload is done when nobody accepts by the old file. */
+static void tell_accepting(struct worker *worker)
+{
+	__atomic_store_n(&worker->row->accepting, !worker->draining || is_accepting(worker),
+		__ATOMIC_RELEASE);
 }
 
 static void on_accept(struct ring_op *op, const struct ring_result *result)
@@ -96,8 +117,7 @@ static void on_accept(struct ring_op *op, const struct ring_result *result)
 	struct listening *listening = container_of(op, struct listening, op);
 	struct worker *worker = listening->worker;
 	if (result->value >= 0)
-		conn_open(worker, listening->listener->server, listening->listener->listener->text,
-			result->value);
+		conn_open(worker, listening->listener, result->value);
 	else if (result->value == -EINVAL)
 		return; /* the socket has been shut down: this server is no more */
 	else if (result->value != -ECANCELED && result->value != -ECONNABORTED)
@@ -105,6 +125,8 @@ static void on_accept(struct ring_op *op, const struct ring_result *result)
 	if (worker->draining && !op->active)
 		accept_rest(listening);
 	accept_start(worker);
+	if (worker->draining)
+		tell_accepting(worker);
 }
 
 /* Worker i of n takes every n-th socket of a group, or shares one when there are fewer. */
@@ -154,6 +176,14 @@ static void end_idle(struct worker *worker)
 	}
 }
 
+/* What was in a handshake or a request has become idle since. */
+static void on_idle_timer(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, idle_timer);
+	end_idle(worker);
+	timer_set(&worker->wheel, timer, worker->now + IDLE_LOOK_MS);
+}
+
 static void on_drain_timer(struct timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, drain_timer);
@@ -167,6 +197,8 @@ static void drain(struct worker *worker)
 	for (size_t i = 0; i < worker->listening_count; i++)
 		ring_cancel(worker->ring, &worker->listening[i].op);
 	timer_clear(&worker->wheel, &worker->accept_timer);
+	backend_pool_drain(worker);
+	tell_accepting(worker);
 }
 
 /* SIGTERM: end, within drain_timeout. SIGQUIT: others have taken over, take the time. */
@@ -182,19 +214,11 @@ static void on_signal(struct ring_op *op, const struct ring_result *result)
 		if (worker->stopping)
 			continue; /* its time is running already */
 		worker->stopping = true;
-		end_idle(worker);
+		on_idle_timer(&worker->idle_timer);
 		timer_set(&worker->wheel, &worker->drain_timer,
 			worker->now + (int64_t)worker->snapshot->conf->drain_timeout * 1000);
 	}
 	ring_poll(worker->ring, op, worker->signal_fd, POLLIN);
-}
-
-static bool is_accepting(const struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listening_count; i++)
-		if (worker->listening[i].op.active)
-			return true;
-	return false;
 }
 
 static bool is_finished(const struct worker *worker)
@@ -228,6 +252,92 @@ void worker_conn_gone(struct worker *worker)
 {
 	if (worker->accept_paused)
 		accept_resume(worker);
+}
+
+/* ---- time of day ------------------------------------------------------------------ */
+
+static void tell_time(struct worker *worker)
+{
+	int64_t second = worker->now / 1000;
+	struct tm tm;
+	if (second == worker->date_second && *worker->date)
+		return;
+	worker->date_second = second;
+	worker->date_time = time(NULL);
+	gmtime_r(&worker->date_time, &tm);
+	strftime(worker->date, sizeof worker->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+time_t worker_time(struct worker *worker)
+{
+	tell_time(worker);
+	return worker->date_time;
+}
+
+struct http_span worker_date(struct worker *worker)
+{
+	tell_time(worker);
+	return (struct http_span){.data = worker->date, .len = strlen(worker->date)};
+}
+
+int64_t worker_precise_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+/* ---- logs ---------------------------------------------------------------------------- */
+
+static void on_access_timer(struct timer *timer)
+{
+	access_log_flush(&container_of(timer, struct worker, access_timer)->access);
+}
+
+void worker_flush_access(struct worker *worker)
+{
+	timer_set(&worker->wheel, &worker->access_timer, worker->now + ACCESS_FLUSH_MS);
+}
+
+/* Log files that have been moved away: the supervisor has opened them anew. */
+static void on_channel(struct ring_op *op, const struct ring_result *result)
+{
+	struct worker *worker = container_of(op, struct worker, channel_op);
+	enum channel_tag tag;
+	int fd;
+	if (result->value < 0 || (result->value & (POLLHUP | POLLERR)))
+		return; /* the supervisor is gone, and its signal is on the way */
+	while ((fd = channel_receive(worker->channel_fd, &tag)) >= 0) {
+		if (tag == CHANNEL_ACCESS_LOG && worker->access.fd >= 0) {
+			access_log_reopen(&worker->access, fd);
+			continue;
+		}
+		if (tag == CHANNEL_LOG)
+			dup3(fd, worker->log->fd, O_CLOEXEC);
+		close(fd);
+	}
+	ring_poll(worker->ring, op, worker->channel_fd, POLLIN);
+}
+
+/* ---- passwords ------------------------------------------------------------------------ */
+
+static void on_verified(struct ring_op *op, const struct ring_result *result)
+{
+	struct worker *worker = container_of(op, struct worker, verifier_op);
+	(void)result;
+	auth_verifier_deliver(worker->verifier, worker->now);
+	ring_poll(worker->ring, op, auth_verifier_fd(worker->verifier), POLLIN);
+}
+
+struct auth_verifier *worker_verifier(struct worker *worker)
+{
+	if (worker->verifier)
+		return worker->verifier;
+	worker->verifier = auth_verifier_new();
+	if (worker->verifier)
+		ring_poll(worker->ring, &worker->verifier_op, auth_verifier_fd(worker->verifier),
+			POLLIN);
+	return worker->verifier;
 }
 
 /* ---- the loop --------------------------------------------------------------------- */
@@ -273,11 +383,19 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	worker->failure_limit.burst = FAILURE_LINES;
 	worker->accept_timer.expired = on_accept_timer;
 	worker->drain_timer.expired = on_drain_timer;
+	worker->idle_timer.expired = on_idle_timer;
 	worker->trim_timer.expired = on_trim_timer;
+	worker->access_timer.expired = on_access_timer;
+	worker->verifier_op.done = on_verified;
+	worker->channel_op.done = on_channel;
+	worker->channel_fd = options->channel_fd;
+	access_log_init(
+		&worker->access, options->snapshot->conf->log.access_format, options->access_fd);
 	worker->signal_op.done = on_signal;
 	worker->scratch_in = malloc(SCRATCH_SIZE);
 	worker->scratch_out = malloc(SCRATCH_SIZE);
-	if (!worker->scratch_in || !worker->scratch_out)
+	worker->pools = calloc(options->snapshot->backend_count + 1, sizeof *worker->pools);
+	if (!worker->scratch_in || !worker->scratch_out || !worker->pools)
 		return -ENOMEM;
 	sigset_t signals;
 	sigemptyset(&signals);
@@ -293,10 +411,14 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 static void worker_done(struct worker *worker)
 {
 	ring_close(worker->ring);
+	auth_verifier_free(worker->verifier);
+	access_log_done(&worker->access);
+	backend_pool_done(worker);
 	pipe_pool_done(&worker->pipes);
 	buf_pool_done(&worker->bufs);
 	free(worker->scratch_in);
 	free(worker->scratch_out);
+	free(worker->pools);
 	free(worker->listening);
 	if (worker->signal_fd >= 0)
 		close(worker->signal_fd);
@@ -304,7 +426,7 @@ static void worker_done(struct worker *worker)
 
 int worker_run(const struct worker_options *options)
 {
-	struct worker worker = {.signal_fd = -1};
+	static struct worker worker = {.signal_fd = -1}; /* too large for the stack's comfort */
 	int status = 1;
 	int result = worker_init(&worker, options);
 	if (result < 0) {
@@ -317,7 +439,9 @@ int worker_run(const struct worker_options *options)
 							      : "");
 	} else {
 		ring_poll(worker.ring, &worker.signal_op, worker.signal_fd, POLLIN);
+		ring_poll(worker.ring, &worker.channel_op, worker.channel_fd, POLLIN);
 		accept_start(&worker);
+		tell_accepting(&worker);
 		bool told = write(options->ready_fd, "", 1) == 1;
 		close(options->ready_fd); /* so that the supervisor notices when all have died */
 		if (told)

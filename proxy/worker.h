@@ -5,13 +5,17 @@
 #ifndef FERRULE_PROXY_WORKER_H
 #define FERRULE_PROXY_WORKER_H
 
+#include "proxy/access_log.h"
+#include "proxy/backend.h"
 #include "proxy/buf.h"
+#include "proxy/http_span.h"
 #include "proxy/log.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/ring.h"
 #include "proxy/stats.h"
 #include "proxy/timer.h"
 
+struct auth_verifier;
 struct conn;
 struct snapshot;
 
@@ -23,10 +27,12 @@ struct worker {
 	struct timer_wheel wheel;
 	struct buf_pool bufs;
 	struct pipe_pool pipes;
-	int64_t now; /* ms, CLOCK_MONOTONIC, as of this turn */
+	struct backend_conn *backends; /* all there are */
+	struct backend_pool *pools;    /* one for each of the snapshot's backends */
+	int64_t now;                   /* ms, CLOCK_MONOTONIC, as of this turn */
 	struct conn *conns;
-	unsigned conn_count;
-	bool opened; /* a connection, since the trim timer was set */
+	unsigned conn_count, excess_count; /* excess: beyond max_connections */
+	bool opened;                       /* a connection, since the trim timer was set */
 	struct timer trim_timer;
 	struct conn *again; /* to be updated in the next turn */
 	uint8_t *scratch_in, *scratch_out;
@@ -42,8 +48,18 @@ struct worker {
 	bool accept_paused; /* out of descriptors or memory */
 	struct timer accept_timer;
 	struct timer drain_timer;
+	struct timer idle_timer; /* stopping: looks for what has become idle */
 	struct ring_op signal_op;
 	int signal_fd;
+	struct ring_op channel_op;
+	int channel_fd; /* owned: news from the supervisor */
+	struct access_log access;
+	struct timer access_timer;
+	struct auth_verifier *verifier; /* owned; NULL until it is needed */
+	struct ring_op verifier_op;
+	int64_t date_second; /* that `date` is of, by `now` */
+	time_t date_time;
+	char date[32];
 };
 
 /* What a worker is started with; all borrowed from the supervisor's memory. */
@@ -53,7 +69,9 @@ struct worker_options {
 	unsigned row;          /* of the stats, this worker's */
 	unsigned index, count; /* which of how many */
 	const struct log *log;
-	int ready_fd; /* one byte is written when the worker accepts; then closed */
+	int access_fd;  /* of the access log; -1: none. The worker's from then on */
+	int channel_fd; /* news from the supervisor; likewise */
+	int ready_fd;   /* one byte is written when the worker accepts; then closed */
 };
 
 /*
@@ -61,6 +79,16 @@ struct worker_options {
  * been dropped and signals blocked by the caller.
  */
 int worker_run(const struct worker_options *options);
+
+/* The time of day, once a second, and as the value of Date (RFC 9110 5.6.7). */
+time_t worker_time(struct worker *worker);
+struct http_span worker_date(struct worker *worker);
+/* Of a clock that only goes forward, and not of the turn: for durations. */
+int64_t worker_precise_us(void);
+/* Lines wait in the access log: they are written within a second. */
+void worker_flush_access(struct worker *worker);
+/* Checks passwords beside the loop; NULL when it cannot be started. */
+struct auth_verifier *worker_verifier(struct worker *worker);
 
 /* A connection has come: the heap is looked after when no more do. */
 void worker_conn_opened(struct worker *worker);

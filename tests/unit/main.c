@@ -24,7 +24,9 @@
 	x(ktls_names_suites) \
 	x(ktls_client_auth_suites) \
 	x(ktls_suites_suites) \
-	x(proxy_suites)
+	x(proxy_suites) \
+	x(show_suites) \
+	x(debug_suites)
 /* clang-format on */
 
 #define DECLARE(suites) extern CU_SuiteInfo suites[];

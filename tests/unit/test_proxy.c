@@ -1,10 +1,11 @@
-/* The parts of proxy/ that need no ring: states, buffers, pipes, timers, text. */
+/* The parts of proxy/ that need no worker: states, buffers, pipes, timers, ring, text. */
 #include "proxy/buf.h"
 #include "proxy/conn_state.h"
 #include "proxy/log.h"
 #include "proxy/pace.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/plain_http.h"
+#include "proxy/ring.h"
 #include "proxy/stats.h"
 #include "proxy/timer.h"
 #include "tests/suite.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- states ------------------------------------------------------------------- */
@@ -413,6 +415,62 @@ static void test_plain_http_names_the_url(void)
 	CU_ASSERT_EQUAL(strlen(body + 4), (size_t)atoi(length + 16));
 }
 
+/* ---- ring ------------------------------------------------------------------------ */
+
+static unsigned rooms;
+
+static void on_room(struct ring_op *op, const struct ring_result *result)
+{
+	(void)result;
+	CU_ASSERT_FALSE(op->active);
+	rooms++;
+}
+
+static void turn(struct ring *ring, unsigned turns)
+{
+	while (turns-- > 0 && rooms == 0) {
+		CU_ASSERT_EQUAL(ring_wait(ring, 2), 0);
+		ring_deliver(ring);
+	}
+}
+
+/* io_uring's polls end for RDHUP, which a half-closed peer gives for ever. */
+static void test_room_is_awaited_behind_the_peers_end(void)
+{
+	struct buf_pool pool = {.keep_max = 0};
+	struct ring *ring = NULL;
+	struct ring_op op = {.done = on_room};
+	char bytes[4096] = "";
+	int ends[2];
+	CU_ASSERT_EQUAL_FATAL(ring_open(&ring, &pool, 8), 0);
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	while (send(ends[0], bytes, sizeof bytes, MSG_NOSIGNAL) > 0)
+		;
+	shutdown(ends[1], SHUT_WR);
+	rooms = 0;
+	ring_await_room(ring, &op, ends[0]);
+	turn(ring, 10);
+	CU_ASSERT_EQUAL(rooms, 0);
+	CU_ASSERT_TRUE(op.active);
+	while (read(ends[1], bytes, sizeof bytes) > 0)
+		;
+	turn(ring, 500);
+	CU_ASSERT_EQUAL(rooms, 1);
+	/* And the other way out. */
+	rooms = 0;
+	while (send(ends[0], bytes, sizeof bytes, MSG_NOSIGNAL) > 0)
+		;
+	ring_await_room(ring, &op, ends[0]);
+	turn(ring, 10);
+	ring_cancel(ring, &op);
+	turn(ring, 500);
+	CU_ASSERT_EQUAL(rooms, 1);
+	ring_close(ring);
+	close(ends[0]);
+	close(ends[1]);
+	buf_pool_done(&pool);
+}
+
 static CU_TestInfo state_tests[] = {
 	{"every state is reachable", test_every_state_is_reachable},
 	{"every state can close", test_every_state_can_close},
@@ -446,6 +504,11 @@ static CU_TestInfo pace_tests[] = {
 	CU_TEST_INFO_NULL,
 };
 
+static CU_TestInfo ring_tests[] = {
+	{"room is awaited behind the peer's end", test_room_is_awaited_behind_the_peers_end},
+	CU_TEST_INFO_NULL,
+};
+
 static CU_TestInfo text_tests[] = {
 	{"log quotes what peers send", test_log_quotes_what_peers_send},
 	{"log limit counts", test_log_limit_counts},
@@ -461,6 +524,7 @@ CU_SuiteInfo proxy_suites[] = {
 	{"buffers and pipes", NULL, NULL, NULL, NULL, memory_tests},
 	{"timers", NULL, NULL, NULL, NULL, timer_tests},
 	{"pace", NULL, NULL, NULL, NULL, pace_tests},
+	{"ring", NULL, NULL, NULL, NULL, ring_tests},
 	{"log, counters, plain HTTP", NULL, NULL, NULL, NULL, text_tests},
 	CU_SUITE_INFO_NULL,
 };
