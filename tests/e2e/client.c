@@ -87,6 +87,14 @@ static bool groups_set(SSL_CTX *ctx, const char *groups)
 	return SSL_CTX_set1_groups_list(ctx, list) == 1;
 }
 
+static bool certificate_set(SSL_CTX *ctx, const struct client_options *options)
+{
+	if (options->certificate == NULL)
+		return true;
+	return SSL_CTX_use_certificate_chain_file(ctx, options->certificate) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(ctx, options->key, SSL_FILETYPE_PEM) == 1;
+}
+
 static SSL_CTX *ctx_new(const struct client_options *options)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -102,10 +110,29 @@ static SSL_CTX *ctx_new(const struct client_options *options)
 	SSL_CTX_set_msg_callback(ctx, message_seen);
 	if (SSL_CTX_set_min_proto_version(ctx, lowest) == 1 &&
 		SSL_CTX_set_max_proto_version(ctx, options->version) == 1 &&
-		ciphers_set(ctx, options->ciphers) && groups_set(ctx, options->groups))
+		ciphers_set(ctx, options->ciphers) && groups_set(ctx, options->groups) &&
+		certificate_set(ctx, options))
 		return ctx;
 	SSL_CTX_free(ctx);
 	return NULL;
+}
+
+static bool plain_prepare(struct client *client)
+{
+	client->incoming = BIO_new(BIO_s_mem());
+	return client->incoming != NULL;
+}
+
+static bool names_set(SSL *ssl, const struct client_options *options)
+{
+	char name[256]; /* the macro below takes no const */
+
+	if (options->server_name != NULL) {
+		snprintf(name, sizeof(name), "%s", options->server_name);
+		if (SSL_set_tlsext_host_name(ssl, name) != 1)
+			return false;
+	}
+	return options->session == NULL || SSL_set_session(ssl, options->session) == 1;
 }
 
 static bool ssl_prepare(struct client *client, const struct client_options *options)
@@ -119,6 +146,7 @@ static bool ssl_prepare(struct client *client, const struct client_options *opti
 	if (client->ssl == NULL || client->incoming == NULL || client->outgoing == NULL) {
 		BIO_free(client->incoming);
 		BIO_free(client->outgoing);
+		client->incoming = NULL;
 		return false;
 	}
 	BIO_set_mem_eof_return(client->incoming, -1); /* empty means: later */
@@ -126,7 +154,12 @@ static bool ssl_prepare(struct client *client, const struct client_options *opti
 	SSL_set_app_data(client->ssl, client);
 	SSL_set_msg_callback_arg(client->ssl, client);
 	SSL_set_connect_state(client->ssl);
-	return options->session == NULL || SSL_set_session(client->ssl, options->session) == 1;
+	return names_set(client->ssl, options);
+}
+
+static bool client_prepare(struct client *client, const struct client_options *options)
+{
+	return options->plain ? plain_prepare(client) : ssl_prepare(client, options);
 }
 
 struct client *client_connect(const struct client_options *options)
@@ -139,7 +172,7 @@ struct client *client_connect(const struct client_options *options)
 	client->alert = -1;
 	client->one_byte = options->one_byte;
 	client->fd = net_connect(host, options->port, options->receive_buffer);
-	if (client->fd < 0 || !ssl_prepare(client, options)) {
+	if (client->fd < 0 || !client_prepare(client, options)) {
 		client_free(client);
 		return NULL;
 	}
@@ -170,6 +203,8 @@ void client_free(struct client *client)
 	if (client == NULL)
 		return;
 	SSL_SESSION_free(client->session);
+	if (client->ssl == NULL)
+		BIO_free(client->incoming);
 	SSL_free(client->ssl);
 	SSL_CTX_free(client->ctx);
 	client_hang_up(client);
@@ -280,7 +315,7 @@ static bool shake_hands(struct client *client, bool hold)
 
 bool client_handshake(struct client *client)
 {
-	return shake_hands(client, false);
+	return client->ssl == NULL || shake_hands(client, false);
 }
 
 bool client_handshake_hold(struct client *client)
@@ -292,6 +327,8 @@ bool client_write(struct client *client, const void *data, size_t len)
 {
 	const uint8_t *next = data;
 
+	if (client->ssl == NULL)
+		return bytes_give(client, data, len);
 	while (len > 0) {
 		int part = len < CHUNK ? (int)len : CHUNK;
 		int written;
@@ -322,8 +359,21 @@ static bool is_over(const struct client *client)
 	       client->end == CLIENT_BROKEN;
 }
 
+static size_t plain_read(struct client *client, void *data, size_t size)
+{
+	do {
+		int got = BIO_read(client->incoming, data, size < CHUNK ? (int)size : CHUNK);
+
+		if (got > 0)
+			return (size_t)got;
+	} while (bytes_take(client));
+	return 0;
+}
+
 size_t client_read(struct client *client, void *data, size_t size)
 {
+	if (client->ssl == NULL)
+		return plain_read(client, data, size);
 	while (!is_over(client)) {
 		int got;
 
@@ -363,6 +413,11 @@ bool client_read_text(struct client *client, char *text, size_t size)
 	return client->end == CLIENT_CLOSE_NOTIFY;
 }
 
+bool client_is_complete(const struct client *client)
+{
+	return client->end == (client->ssl != NULL ? CLIENT_CLOSE_NOTIFY : CLIENT_FIN);
+}
+
 enum client_end client_drain(struct client *client)
 {
 	uint8_t data[CHUNK];
@@ -374,6 +429,8 @@ enum client_end client_drain(struct client *client)
 
 bool client_shutdown(struct client *client)
 {
+	if (client->ssl == NULL)
+		return shutdown(client->fd, SHUT_WR) == 0;
 	ERR_clear_error();
 	return SSL_shutdown(client->ssl) >= 0 && outgoing_flush(client);
 }

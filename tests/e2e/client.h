@@ -1,6 +1,7 @@
 /*
  * A TLS client whose bytes can be got at. libssl works on memory BIOs: what it
  * wants to send passes through our hands, and so does what it is given to read.
+ * A plain one has the same calls and no TLS.
  */
 #ifndef FERRULE_TESTS_E2E_CLIENT_H
 #define FERRULE_TESTS_E2E_CLIENT_H
@@ -13,20 +14,23 @@
 
 struct client_options {
 	uint16_t port;
-	const char *host;     /* NULL: 127.0.0.1 */
-	int version;          /* TLS1_3_VERSION …; 0: 1.2 or 1.3 */
-	const char *ciphers;  /* OpenSSL names; NULL: its defaults */
-	const char *groups;   /* the first one gets the key share; NULL: defaults */
-	SSL_SESSION *session; /* to resume, borrowed */
-	int receive_buffer;   /* SO_RCVBUF; 0: the system's */
-	bool one_byte;        /* the handshake leaves in one-byte segments */
+	const char *host;              /* NULL: 127.0.0.1 */
+	int version;                   /* TLS1_3_VERSION …; 0: 1.2 or 1.3 */
+	const char *ciphers;           /* OpenSSL names; NULL: its defaults */
+	const char *groups;            /* the first one gets the key share; NULL: defaults */
+	SSL_SESSION *session;          /* to resume, borrowed */
+	int receive_buffer;            /* SO_RCVBUF; 0: the system's */
+	bool one_byte;                 /* the handshake leaves in one-byte segments */
+	bool plain;                    /* TCP only */
+	const char *server_name;       /* sent (RFC 6066 3); NULL: none */
+	const char *certificate, *key; /* PEM files for a server that asks; NULL: none */
 };
 
 /* How the server's direction ended. */
 enum client_end {
 	CLIENT_OPEN,
 	CLIENT_CLOSE_NOTIFY,
-	CLIENT_FIN, /* without a close_notify before it */
+	CLIENT_FIN, /* without a close_notify before it: the only end that plain TCP has */
 	CLIENT_RESET,
 	CLIENT_ALERT,  /* a fatal one: see alert */
 	CLIENT_BROKEN, /* what came is not TLS as libssl knows it */
@@ -36,7 +40,7 @@ enum client_end {
 struct client {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	BIO *incoming, *outgoing; /* owned by ssl */
+	BIO *incoming, *outgoing; /* owned by ssl; without one, incoming is ours */
 	int fd;
 	uint16_t local_port; /* the log's "peer=" */
 	bool one_byte;
@@ -73,6 +77,8 @@ size_t client_read(struct client *client, void *data, size_t size);
 bool client_read_all(struct client *client, void *data, size_t len);
 /* To the end of the stream as a string; true when that end was a close_notify. */
 bool client_read_text(struct client *client, char *text, size_t size);
+/* Has the stream ended, and may it be taken for complete? */
+bool client_is_complete(const struct client *client);
 /* Reads to the end and throws it away. */
 enum client_end client_drain(struct client *client);
 /* Sends our close_notify; reading goes on. */

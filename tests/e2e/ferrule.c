@@ -22,12 +22,20 @@ static unsigned number_or_else(unsigned value, unsigned fallback)
 	return value != 0 ? value : fallback;
 }
 
+/* What speaks HTTP itself cannot be a tunnel. */
+static void write_mode(FILE *file, const struct ferrule_settings *settings, size_t index)
+{
+	if (strncmp(settings->backends[index], "files:", 6) != 0)
+		fprintf(file, "    mode = \"%s\";\n", or_else(settings->mode, "tunnel"));
+}
+
 static void write_server(FILE *file, const struct ferrule_settings *settings, size_t index)
 {
-	fprintf(file, "%s  {\n    name = \"web%zu\"; secure_server = true; mode = \"tunnel\";\n",
+	fprintf(file, "%s  {\n    name = \"web%zu\"; secure_server = true;\n",
 		index > 0 ? ",\n" : "", index);
-	fprintf(file, "    secure_address = [ \"%s\" ]; secure_port = 0;\n",
-		or_else(settings->address, "127.0.0.1"));
+	write_mode(file, settings, index);
+	fprintf(file, "    secure_address = [ \"%s\" ]; secure_port = %u;\n",
+		or_else(settings->address, "127.0.0.1"), settings->secure_port);
 	fprintf(file, "    backend = \"%s\";\n", settings->backends[index]);
 	if (!settings->self_signed)
 		fprintf(file, "    trustpoint = \"TP\";\n");
@@ -37,9 +45,10 @@ static void write_server(FILE *file, const struct ferrule_settings *settings, si
 	fprintf(file, "    offload = \"%s\";\n", or_else(settings->offload, "auto"));
 	fprintf(file, "    max_connections = %u;\n",
 		number_or_else(settings->max_connections, 1000));
-	fprintf(file, "    timeout_policy: { handshake = %u; idle = %u; };\n  }",
+	fprintf(file, "    timeout_policy: { handshake = %u; idle = %u; %s };\n",
 		number_or_else(settings->handshake_timeout, 20),
-		number_or_else(settings->idle_timeout, 60));
+		number_or_else(settings->idle_timeout, 60), or_else(settings->timeouts, ""));
+	fprintf(file, "    %s\n  }", or_else(settings->server_extra[index], ""));
 }
 
 static void write_global(
@@ -48,7 +57,8 @@ static void write_global(
 	fprintf(file, "state_directory = \"%s/state\";\n", ferrule->directory);
 	fprintf(file, "run_directory = \"%s/run\";\n", ferrule->directory);
 	fprintf(file, "hostname = \"localhost\"; domain_name = \"\";\n");
-	fprintf(file, "log: { level = \"info\"; target = \"stderr\"; };\n");
+	fprintf(file, "log: { level = \"info\"; target = \"stderr\"; %s };\n",
+		or_else(settings->log_extra, ""));
 	fprintf(file, "workers = %u;\n", number_or_else(settings->workers, 1));
 	fprintf(file, "drain_timeout = %u;\n", number_or_else(settings->drain_timeout, 2));
 	if (geteuid() == 0)
@@ -60,8 +70,10 @@ static void write_global(
 	if (!settings->self_signed)
 		fprintf(file,
 			"trustpoints = ( { name = \"TP\"; enrollment: { method = \"pem\"; };\n"
-			"  files: { certificate = \"%s\"; key = \"%s\"; }; } );\n",
-			ferrule->certificate_path, ferrule->key_path);
+			"  files: { certificate = \"%s\"; key = \"%s\"; }; }%s %s );\n",
+			ferrule->certificate_path, ferrule->key_path,
+			settings->trustpoints != NULL ? "," : "",
+			or_else(settings->trustpoints, ""));
 	fprintf(file, "%s\n", or_else(settings->extra, ""));
 }
 
@@ -81,7 +93,7 @@ bool ferrule_configure(struct ferrule *ferrule, const struct ferrule_settings *s
 
 /* ---- start and stop ---- */
 
-static struct ferrule *ferrule_prepare(const struct ferrule_settings *settings)
+struct ferrule *ferrule_prepare(const struct ferrule_settings *settings)
 {
 	struct ferrule *ferrule = calloc(1, sizeof(*ferrule));
 
@@ -122,13 +134,13 @@ struct ferrule *ferrule_launch(const struct ferrule_settings *settings)
 	return ferrule;
 }
 
-/* From "listening on ADDRESS:PORT (secure, server webN)". */
-static uint16_t port_from_log(const char *log, size_t server)
+/* From "listening on ADDRESS:PORT (KIND, server webN)". */
+static uint16_t port_from_log(const char *log, const char *kind, size_t server)
 {
 	char tail[64];
 	const char *found, *colon;
 
-	snprintf(tail, sizeof(tail), " (secure, server web%zu)", server);
+	snprintf(tail, sizeof(tail), " (%s, server web%zu)", kind, server);
 	found = strstr(log, tail);
 	if (found == NULL)
 		return 0;
@@ -156,8 +168,10 @@ static int look_whether_ready(struct ferrule *ferrule)
 	char *log = harness_file_read(ferrule->log_path, NULL);
 	bool ready = log != NULL && has_line(log, "ready");
 
-	for (size_t i = 0; ready && i < FERRULE_SERVERS; i++)
-		ferrule->ports[i] = port_from_log(log, i);
+	for (size_t i = 0; ready && i < FERRULE_SERVERS; i++) {
+		ferrule->ports[i] = port_from_log(log, "secure", i);
+		ferrule->plain_ports[i] = port_from_log(log, "plain", i);
+	}
 	free(log);
 	if (ready)
 		return 1;
@@ -192,16 +206,19 @@ void ferrule_stop(struct ferrule *ferrule)
 
 /* ---- commands ---- */
 
-/* The exit status of `ferrule WORDS… -c FILE`, what it said in *output. */
-static int ferrule_command(const struct ferrule *ferrule, const char *const words[3], char **output)
+#define WORDS 6
+
+int ferrule_command(const struct ferrule *ferrule, const char *const words[], char **output)
 {
-	const char *argv[] = {harness_ferrule(), words[0], NULL, NULL, NULL, NULL, NULL};
+	const char *argv[WORDS + 4] = {harness_ferrule()};
 	const char *path = harness_path("command.log");
-	size_t count = 2;
+	size_t count = 1;
 	int status;
 
-	for (size_t i = 1; i < 3 && words[i] != NULL; i++)
-		argv[count++] = words[i];
+	while (count <= WORDS && words[count - 1] != NULL) {
+		argv[count] = words[count - 1];
+		count++;
+	}
 	argv[count++] = "-c";
 	argv[count] = ferrule->conf_path;
 	unlink(path);
@@ -212,15 +229,15 @@ static int ferrule_command(const struct ferrule *ferrule, const char *const word
 
 int ferrule_reload(const struct ferrule *ferrule, char **output)
 {
-	return ferrule_command(ferrule, (const char *const[3]){"reload"}, output);
+	return ferrule_command(ferrule, (const char *const[]){"reload", NULL}, output);
 }
 
 char *ferrule_show_offload(const struct ferrule *ferrule)
 {
 	char *output;
 
-	if (ferrule_command(
-		    ferrule, (const char *const[3]){"show", "offload", "--json"}, &output) == 0)
+	if (ferrule_command(ferrule, (const char *const[]){"show", "offload", "--json", NULL},
+		    &output) == 0)
 		return output;
 	free(output);
 	return NULL;

@@ -21,22 +21,29 @@ struct ferrule_settings {
 	enum identity_kind identity;
 	bool self_signed;         /* no trustpoint: the built-in default */
 	const char *address;      /* "127.0.0.1" */
+	uint16_t secure_port;     /* any free one: for files that are only checked */
 	const char *offload;      /* "auto" */
 	const char *versions;     /* "\"1.2\", \"1.3\"" */
 	const char *ciphersuites; /* OpenSSL names in quotes, separated by commas */
 	const char *tickets_file;
-	unsigned workers;                         /* 1 */
-	unsigned max_connections;                 /* 1000 */
-	unsigned handshake_timeout, idle_timeout; /* 20 and 60 seconds */
-	unsigned drain_timeout;                   /* 2 seconds: what a forgotten client costs */
-	unsigned descriptors;                     /* RLIMIT_NOFILE; as ours */
-	bool keep_user;                           /* workers run as whoever we are */
-	const char *extra;                        /* top-level text, for what a test breaks */
+	unsigned workers;                          /* 1 */
+	unsigned max_connections;                  /* 1000 */
+	unsigned handshake_timeout, idle_timeout;  /* 20 and 60 seconds */
+	unsigned drain_timeout;                    /* 2 seconds: what a forgotten client costs */
+	unsigned descriptors;                      /* RLIMIT_NOFILE; as ours */
+	bool keep_user;                            /* workers run as whoever we are */
+	const char *mode;                          /* "tunnel"; a "files:" backend has none */
+	const char *server_extra[FERRULE_SERVERS]; /* further keys of each server … */
+	const char *timeouts;                      /* … and of their timeout_policy */
+	const char *log_extra;                     /* further keys of log */
+	const char *trustpoints;                   /* further ones, each "{ … }" */
+	const char *extra;                         /* top-level text, for what a test breaks */
 };
 
 struct ferrule {
 	pid_t pid;
 	uint16_t ports[FERRULE_SERVERS];
+	uint16_t plain_ports[FERRULE_SERVERS]; /* 0: it has no plain listener */
 	char directory[256];
 	char conf_path[300], log_path[300];
 	char certificate_path[300], key_path[300];
@@ -44,6 +51,8 @@ struct ferrule {
 
 /* Writes the identity and the configuration and starts it; waits until it is ready. */
 struct ferrule *ferrule_start(const struct ferrule_settings *settings);
+/* The same without starting it. */
+struct ferrule *ferrule_prepare(const struct ferrule_settings *settings);
 /* The same without the wait: for configurations that must be refused. */
 struct ferrule *ferrule_launch(const struct ferrule_settings *settings);
 /* SIGTERM, expects exit status 0 and no word of a sanitizer; frees. NULL is allowed. */
@@ -53,6 +62,11 @@ void ferrule_stop(struct ferrule *ferrule);
 bool ferrule_configure(struct ferrule *ferrule, const struct ferrule_settings *settings);
 /* Runs `ferrule reload`: its exit status; what it said is in *output, to be freed. */
 int ferrule_reload(const struct ferrule *ferrule, char **output);
+/*
+ * Runs `ferrule WORDS… -c FILE` with the words up to a NULL, at most six of them: its
+ * exit status; what it said is in *output, to be freed.
+ */
+int ferrule_command(const struct ferrule *ferrule, const char *const words[], char **output);
 /* Runs `ferrule show offload --json`; NULL on failure, to be freed. */
 char *ferrule_show_offload(const struct ferrule *ferrule);
 

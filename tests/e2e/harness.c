@@ -22,7 +22,7 @@
 #define DEADLINE_SECONDS 30
 #define GUEST_FACTOR     4 /* user-mode-linux: one CPU, generic C crypto */
 #define LOG_TAIL         12000
-#define MAX_PATHS        128
+#define MAX_PATHS        4096
 
 static struct {
 	pthread_mutex_t mutex; /* CUnit's failure list knows nothing of threads */
@@ -35,8 +35,38 @@ static struct {
 
 /* ---- expectations ---- */
 
+static _Thread_local const char *note;
+
+void harness_note(const char *text)
+{
+	note = text;
+}
+
+/* The text and the note, whose control characters are written out. */
+static void note_add(char *out, size_t size, const char *text)
+{
+	size_t len = (size_t)snprintf(out, size, "%s [", text);
+
+	for (const char *next = note; *next != '\0' && len + 8 < size; next++) {
+		if (*next == '\r' || *next == '\n')
+			len += (size_t)snprintf(
+				out + len, size - len, "\\%c", *next == '\r' ? 'r' : 'n');
+		else if ((unsigned char)*next < 0x20)
+			len += (size_t)snprintf(out + len, size - len, "\\x%02x", (unsigned)*next);
+		else
+			out[len++] = *next;
+	}
+	snprintf(out + len, size - len, "]");
+}
+
 static bool expect(bool holds, const char *text, const char *file, int line)
 {
+	char noted[2048];
+
+	if (note != NULL && !holds) {
+		note_add(noted, sizeof(noted), text);
+		text = noted;
+	}
 	pthread_mutex_lock(&harness.mutex);
 	CU_assertImplementation(holds, (unsigned)line, text, file, "", CU_FALSE);
 	pthread_mutex_unlock(&harness.mutex);
@@ -133,6 +163,7 @@ void harness_test_start(void)
 	const char *parent = getenv("TMPDIR");
 
 	harness.failures = CU_get_number_of_failures();
+	harness_note(NULL);
 	harness_deadline_set(DEADLINE_SECONDS);
 	snprintf(harness.scratch, sizeof(harness.scratch), "%s/ferrule-e2e-XXXXXX",
 		parent != NULL ? parent : "/tmp");
@@ -232,6 +263,19 @@ bool harness_has_ktls(void)
 bool harness_has_rekey(void)
 {
 	return is_set("FERRULE_REKEY");
+}
+
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+
+bool harness_is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+	return true;
+#else
+	return false;
+#endif
 }
 
 /* ---- files ---- */

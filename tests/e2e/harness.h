@@ -28,6 +28,12 @@ bool harness_expect_text(
 bool harness_expect_contains(
 	const char *actual, const char *part, const char *what, const char *file, int line);
 
+/*
+ * What this thread's expectations are about, named by those that fail: the row of a
+ * table. The text must last; NULL and the next test take it back.
+ */
+void harness_note(const char *text);
+
 /* ---- one test ---- */
 
 /* CUnit's set-up and tear-down; the latter shows every *.log of a failed test. */
@@ -54,6 +60,7 @@ const char *harness_path(const char *format, ...) __attribute__((format(printf, 
 const char *harness_ferrule(void); /* path of the binary under test */
 bool harness_has_ktls(void);       /* FERRULE_KTLS=1: connections must be offloaded */
 bool harness_has_rekey(void);      /* FERRULE_REKEY=1: the kernel takes new keys */
+bool harness_is_sanitized(void);   /* built with AddressSanitizer: many times slower */
 
 /* ---- files ---- */
 

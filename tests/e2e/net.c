@@ -12,23 +12,34 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int net_listen(uint16_t *port, int backlog)
+int net_listen_port(uint16_t port, int backlog)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd < 0)
 		return -1;
+	/* Not for any port: the system might choose one that somebody holds. */
+	if (port != 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		goto fail;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		goto fail;
 	if (backlog >= 0 && listen(fd, backlog) < 0)
 		goto fail;
-	*port = net_local_port(fd);
 	return fd;
 fail:
 	close(fd);
 	return -1;
+}
+
+int net_listen(uint16_t *port, int backlog)
+{
+	int fd = net_listen_port(0, backlog);
+
+	if (fd >= 0)
+		*port = net_local_port(fd);
+	return fd;
 }
 
 int net_listen_unix(const char *path)

@@ -11,6 +11,8 @@
 
 /* A listener on a free port of 127.0.0.1, or a port that refuses (backlog < 0). -1 on failure. */
 int net_listen(uint16_t *port, int backlog);
+/* The same on a port that is known: 0 is any. Several may be bound to it, one may listen. */
+int net_listen_port(uint16_t port, int backlog);
 int net_listen_unix(const char *path);
 
 /* Connects to the port on host ("127.0.0.1" or "::1"); receive_buffer 0: the system's. */

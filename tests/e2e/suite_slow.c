@@ -1,0 +1,136 @@
+/* Clients that take all the time in the world, and others that must not notice. */
+#include "tests/e2e/suites.h"
+#include "tests/e2e/harness.h"
+#include "tests/e2e/http_fixture.h"
+#include "tests/e2e/process.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define GET(path)    "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define CROWD        10000
+#define SMALL_CROWD  500
+#define GOOD_CLIENTS 50
+#define GOOD_ROUNDS  20
+#define BESIDES      1000 /* descriptors */
+
+/* As many as ferrule would take: two descriptors for each of them, if they spoke up. */
+static size_t crowd_size(void)
+{
+	struct rlimit limit = {0};
+	size_t most;
+
+	if (harness_has_ktls() || harness_is_sanitized())
+		return SMALL_CROWD;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	most = (size_t)(limit.rlim_max - BESIDES) / 2 - 2 * GOOD_CLIENTS;
+	return most < CROWD ? most : CROWD;
+}
+
+static pid_t crowd_spawn(const struct http_fixture *fixture, size_t count)
+{
+	char port[16], number[32];
+	const char *argv[] = {"/proc/self/exe", "--slow-client", port, number, NULL};
+	struct process_options options = {.argv = argv,
+		.output = harness_path("slow.log"),
+		.descriptors = (unsigned)count + 100};
+
+	snprintf(port, sizeof(port), "%u", fixture->ferrule->ports[0]);
+	snprintf(number, sizeof(number), "%zu", count);
+	return process_spawn(&options);
+}
+
+static bool crowd_said(const char *format, size_t first, size_t second)
+{
+	char *log = harness_file_read(harness_path("slow.log"), NULL);
+	char text[64];
+	bool said;
+
+	if (second > 0)
+		snprintf(text, sizeof(text), "%s %zu of %zu\n", format, first, second);
+	else
+		snprintf(text, sizeof(text), "%s %zu\n", format, first);
+	said = log != NULL && strstr(log, text) != NULL;
+	free(log);
+	return said;
+}
+
+/* Each of the good clients keeps its connection through all rounds. */
+static void expect_good_service(const struct http_fixture *fixture)
+{
+	struct client *clients[GOOD_CLIENTS];
+	int64_t start = harness_now();
+
+	for (size_t i = 0; i < GOOD_CLIENTS; i++)
+		clients[i] = http_client(fixture);
+	for (size_t i = 0; i < (size_t)GOOD_CLIENTS * GOOD_ROUNDS; i++)
+		if (clients[i % GOOD_CLIENTS] != NULL)
+			http_expect(clients[i % GOOD_CLIENTS], GET("/good"), 200, "ok");
+	for (size_t i = 0; i < GOOD_CLIENTS; i++)
+		client_free(clients[i]);
+	printf("(%d requests in %lld ms) ", GOOD_CLIENTS * GOOD_ROUNDS,
+		(long long)(harness_now() - start));
+}
+
+static void test_slow_crowd(void)
+{
+	size_t count = crowd_size();
+	struct http_fixture fixture;
+	pid_t crowd;
+
+	harness_deadline_set(180);
+	if (!http_fixture_start(&fixture,
+		    (struct ferrule_settings){.max_connections = (unsigned)count + 2 * GOOD_CLIENTS,
+			    .handshake_timeout = 120,
+			    .timeouts = "header = 3600;",
+			    .server_extra = {"backend_connections = 50;"}}))
+		return;
+	crowd = crowd_spawn(&fixture, count);
+	while (!crowd_said("open", count, 0) && process_is_running(crowd) && harness_tick())
+		;
+	if (EXPECT(crowd_said("open", count, 0))) {
+		printf("(%zu slow ones, %lld KiB) ", count,
+			(long long)process_children_rss(fixture.ferrule->pid));
+		expect_good_service(&fixture);
+		EXPECT_EQUAL(
+			http_backend_count(fixture.backend, "/good"), GOOD_CLIENTS * GOOD_ROUNDS);
+		EXPECT(!http_backend_has(fixture.backend, "/slow"));
+	}
+	EXPECT_EQUAL(process_stop(crowd, SIGTERM), 0);
+	EXPECT(crowd_said("alive", count, count)); /* none of them was too slow, either */
+	http_fixture_stop(&fixture);
+}
+
+/* A drop now and then does not put the end of the head's time off. */
+static void test_slow_heads_are_cut_off(void)
+{
+	size_t count = SMALL_CROWD;
+	struct http_fixture fixture;
+	pid_t crowd;
+
+	harness_deadline_set(60);
+	if (!http_fixture_start(&fixture,
+		    (struct ferrule_settings){.handshake_timeout = 60, .timeouts = "header = 3;"}))
+		return;
+	crowd = crowd_spawn(&fixture, count);
+	if (!EXPECT_EQUAL(process_wait(crowd), 0))
+		process_stop(crowd, SIGKILL);
+	EXPECT(crowd_said("alive", 0, count));
+	EXPECT_EQUAL(http_backend_bytes(fixture.backend), 0);
+	http_fixture_expect_service(&fixture);
+	http_fixture_stop(&fixture);
+}
+
+static CU_TestInfo tests[] = {
+	{"slow crowd beside good clients", test_slow_crowd},
+	{"slow heads are cut off", test_slow_heads_are_cut_off},
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo slow_suites[] = {
+	{"slow", NULL, NULL, harness_test_start, harness_test_end, tests},
+	CU_SUITE_INFO_NULL,
+};
