@@ -72,7 +72,9 @@ await() {
 # render TEMPLATE NAME: fills in a template of bench/conf, prints the result's path.
 render() {
 	local result="$SCRATCH/$2.conf"
-	sed -e "s|@SCRATCH@|$SCRATCH|g" -e "s|@CONF@|$BENCH/conf|g" -e "s|@PROXY@|$2|g" \
+	local mode=http
+	[[ $2 != ferrule-tunnel ]] || mode=tunnel
+	sed -e "s|@MODE@|$mode|g" -e "s|@SCRATCH@|$SCRATCH|g" -e "s|@CONF@|$BENCH/conf|g" -e "s|@PROXY@|$2|g" \
 		-e "s|@PORT@|$PROXY_PORT|g" -e "s|@BACKEND_PORT@|$BACKEND_PORT|g" \
 		"$BENCH/conf/$1" >"$result"
 	echo "$result"
@@ -129,7 +131,7 @@ start_proxy() {
 	local name=$1
 	local run=(start "$name" "$PROXY_CORE")
 	case $name in
-	ferrule) "${run[@]}" "$FERRULE" run -c "$(render ferrule.conf "$name")" ;;
+	ferrule | ferrule-tunnel) "${run[@]}" "$FERRULE" run -c "$(render ferrule.conf "$name")" ;;
 	nginx | nginx-buffers)
 		"${run[@]}" nginx -c "$(render nginx.conf "$name")" -e "$SCRATCH/$name.log"
 		;;
