@@ -52,14 +52,17 @@ static void server_lines_note(const config_setting_t *setting, struct conf_serve
 			(int)config_setting_source_line(config_setting_get_elem(certificates, i));
 }
 
-static void lines_note(
-	const config_setting_t *servers, const config_setting_t *trustpoints, struct conf *conf)
+static void lines_note(const config_setting_t *servers, const config_setting_t *trustpoints,
+	const config_setting_t *profiles, struct conf *conf)
 {
 	for (unsigned i = 0; i < conf->server_count; i++)
 		server_lines_note(config_setting_get_elem(servers, i), &conf->servers[i]);
 	for (unsigned i = 0; i < conf->trustpoint_count; i++)
 		conf->trustpoints[i].line =
 			(int)config_setting_source_line(config_setting_get_elem(trustpoints, i));
+	for (unsigned i = 0; i < conf->profile_count; i++)
+		conf->profiles[i].line =
+			(int)config_setting_source_line(config_setting_get_elem(profiles, i));
 }
 
 /* ---- the servers' trustpoints ------------------------------------------- */
@@ -139,10 +142,20 @@ static bool identity_resolve(struct conf_report *report, const config_setting_t 
 	return false;
 }
 
+/* An enrolled one has the CA certificates that it has authenticated. */
 static bool has_anchors(const struct conf_trustpoint *trustpoint)
 {
-	return trustpoint && trustpoint->method == CONF_METHOD_PEM &&
-	       (trustpoint->files.ca || trustpoint->files.chain);
+	if (!trustpoint || trustpoint->method == CONF_METHOD_SELFSIGNED)
+		return false;
+	return trustpoint->method != CONF_METHOD_PEM || trustpoint->files.ca ||
+	       trustpoint->files.chain;
+}
+
+static bool is_trustpool(const config_setting_t *setting)
+{
+	const char *name = setting ? config_setting_get_string(setting) : NULL;
+
+	return name && strcmp(name, CONF_TRUSTPOOL) == 0;
 }
 
 /* Whose anchors count: those of the trustpoint that is named, or of the server's own. */
@@ -153,6 +166,10 @@ static void client_auth_resolve(struct conf_report *report, const config_setting
 		config_setting_get_member(group, "client_auth_trustpoint");
 	const struct conf_trustpoint **to = &server->client_auth_trustpoint;
 
+	if (is_trustpool(setting)) {
+		*to = &conf->trustpool;
+		return;
+	}
 	if (!reference_resolve(report, setting, conf, server->trustpoint, to) || has_anchors(*to))
 		return;
 	if (setting)
@@ -225,6 +242,80 @@ static void certificates_check(struct conf_report *report, const config_setting_
 	}
 }
 
+/* ---- enrollment profiles ------------------------------------------------- */
+
+/* A reference that is written and not "". */
+static const config_setting_t *reference_find(const config_setting_t *group, const char *name)
+{
+	const config_setting_t *setting = group ? config_setting_get_member(group, name) : NULL;
+	const char *text = setting ? config_setting_get_string(setting) : NULL;
+
+	return text && *text ? setting : NULL;
+}
+
+static const struct conf_profile *profile_find(
+	struct conf_report *report, const config_setting_t *setting, const struct conf *conf)
+{
+	const char *name = config_setting_get_string(setting);
+	struct conf_guess guess = {.word = name};
+
+	for (size_t i = 0; i < conf->profile_count; i++) {
+		const char *candidate = conf->profiles[i].name;
+		if (candidate && strcmp(candidate, name) == 0)
+			return &conf->profiles[i];
+		if (candidate)
+			conf_guess_offer(&guess, candidate);
+	}
+	struct conf_quoted quoted = conf_text_quote(name);
+	if (guess.best)
+		conf_report_setting(report, setting, "%s is not defined; did you mean \"%s\"?",
+			quoted.text, guess.best);
+	else
+		conf_report_setting(report, setting,
+			"%s is not defined; add it to enrollment_profiles", quoted.text);
+	return NULL;
+}
+
+static void profile_resolve(struct conf_report *report, const config_setting_t *group,
+	const struct conf *conf, struct conf_trustpoint *trustpoint)
+{
+	const config_setting_t *enrollment = config_setting_get_member(group, "enrollment");
+	const config_setting_t *setting = reference_find(enrollment, "profile");
+
+	if (setting && trustpoint->method == CONF_METHOD_PROFILE)
+		trustpoint->enrollment.profile = profile_find(report, setting, conf);
+}
+
+/* A certificate can prove who asks only when there is one to be had by itself. */
+static void credential_resolve(struct conf_report *report, const config_setting_t *group,
+	const struct conf *conf, struct conf_profile *profile)
+{
+	const config_setting_t *setting = reference_find(group, "credential");
+
+	if (!setting || !identity_resolve(report, setting, conf, NULL, &profile->credential))
+		return;
+	if (profile->credential->method == CONF_METHOD_SELFSIGNED)
+		conf_report_setting(report, setting,
+			"\"%s\" is self-signed, which proves nothing to a CA; name another "
+			"trustpoint",
+			profile->credential->name);
+	else if (profile->credential->enrollment.profile == profile)
+		conf_report_setting(report, setting,
+			"\"%s\" enrolls by this very profile; name another trustpoint",
+			profile->credential->name);
+}
+
+static void profiles_resolve(struct conf_report *report, const config_setting_t *trustpoints,
+	const config_setting_t *profiles, struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->trustpoint_count; i++)
+		profile_resolve(report, config_setting_get_elem(trustpoints, i), conf,
+			&conf->trustpoints[i]);
+	for (unsigned i = 0; i < conf->profile_count; i++)
+		credential_resolve(
+			report, config_setting_get_elem(profiles, i), conf, &conf->profiles[i]);
+}
+
 /* ---- all of it ---------------------------------------------------------- */
 
 void conf_check(struct conf_report *report, const struct config_setting_t *root, struct conf *conf)
@@ -233,9 +324,15 @@ void conf_check(struct conf_report *report, const struct config_setting_t *root,
 	const config_setting_t *servers = config_setting_get_member(root, "servers");
 	const config_setting_t *trustpoints = config_setting_get_member(root, "trustpoints");
 
-	lines_note(servers, trustpoints, conf);
+	const config_setting_t *profiles = config_setting_get_member(root, "enrollment_profiles");
+
+	conf->trustpool.name = conf_report_memory(report, conf_text_copy(CONF_TRUSTPOOL));
+	conf->trustpool.method = CONF_METHOD_PEM;
+	lines_note(servers, trustpoints, profiles, conf);
 	names_check(report, servers, conf->server_count);
 	names_check(report, trustpoints, conf->trustpoint_count);
+	names_check(report, profiles, conf->profile_count);
+	profiles_resolve(report, trustpoints, profiles, conf);
 	const struct conf_trustpoint *primary = primary_find(report, trustpoints, conf);
 	for (unsigned i = 0; i < conf->server_count; i++) {
 		const config_setting_t *server = config_setting_get_elem(servers, i);

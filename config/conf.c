@@ -36,6 +36,7 @@ void conf_free(struct conf *conf)
 	if (!conf || conf->references-- > 0)
 		return;
 	conf_group_free(conf_keys, conf);
+	free(conf->trustpool.name);
 	free(conf->path);
 	free(conf);
 }
@@ -145,7 +146,8 @@ struct conf *conf_load(const char *path, struct conf_errors *errors)
 
 	if (!text) {
 		struct conf_report report = {.path = path};
-		conf_report_add(&report, NULL, 1, "the file cannot be read: %s", why);
+		conf_report_add(&report, NULL, 1,
+			"the file cannot be read: %s; name the right one with -c", why);
 		conf_report_finish(&report, errors);
 		return NULL;
 	}

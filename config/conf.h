@@ -14,6 +14,9 @@
 
 #define CONF_DEFAULT_PATH "/etc/ferrule/ferrule.conf"
 
+/* In place of a trustpoint's name: the system's CA certificates. */
+#define CONF_TRUSTPOOL "trustpool"
+
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARNING, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_offload {
 	CONF_OFFLOAD_AUTO,     /* both directions, else tx, else user space */
@@ -36,8 +39,20 @@ enum conf_action { CONF_ACTION_REDIRECT, CONF_ACTION_PROXY, CONF_ACTION_REFUSE }
 enum conf_authentication { CONF_AUTHENTICATION_NONE, CONF_AUTHENTICATION_BASIC };
 enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 enum conf_backend_type { CONF_BACKEND_TCP, CONF_BACKEND_UNIX, CONF_BACKEND_FILES };
-enum conf_method { CONF_METHOD_SELFSIGNED, CONF_METHOD_PEM };
+enum conf_method {
+	CONF_METHOD_SELFSIGNED,
+	CONF_METHOD_PEM,
+	CONF_METHOD_SCEP,
+	CONF_METHOD_EST,
+	CONF_METHOD_TERMINAL,
+	CONF_METHOD_PROFILE,
+	CONF_METHOD_PKCS12,
+	CONF_METHOD_TFTP,
+	CONF_METHOD_FILE,
+};
 enum conf_key_type { CONF_KEY_EC, CONF_KEY_RSA };
+enum conf_usage { CONF_USAGE_GENERAL, CONF_USAGE_KEYS };
+enum conf_hash { CONF_HASH_SHA256, CONF_HASH_SHA384, CONF_HASH_SHA512 };
 
 /* A list of strings; items is NULL when count is 0. */
 struct conf_strings {
@@ -131,11 +146,44 @@ struct conf_server {
 	} authentication;
 };
 
+/* One of the values of an enrollment profile; at most one of the two is not NULL. */
+struct conf_parameter {
+	char *value;
+	char *prompt; /* the operator is asked with it */
+};
+
+struct conf_profile {
+	char *name;
+	int line;
+	/* An url may be "terminal"; NULL: not set. A command goes with an http or https url. */
+	struct {
+		char *url, *command;
+	} authentication, enrollment, reenrollment;
+	const struct conf_trustpoint *credential; /* borrowed; NULL: none */
+	struct conf_parameter *parameters;
+	size_t parameter_count;
+};
+
 struct conf_trustpoint {
 	char *name;
 	int line;
 	bool primary;
 	enum conf_method method;
+	/* Whatever is "" in the file is NULL here. */
+	struct {
+		char *url, *username, *http_proxy, *source_interface;
+		unsigned retry_count;               /* 1 to 100 */
+		unsigned retry_period;              /* 1 to 60 minutes */
+		const struct conf_profile *profile; /* borrowed; method profile */
+		bool ra, legacy_des;
+		bool require_standard; /* of SCEP servers: RFC 8894's mandatory part */
+		bool renews_by_pkcsreq;
+		char *ra_fingerprint; /* of the RA certificate that requests are encrypted to */
+	} enrollment;
+	char *fingerprint; /* of the CA's certificate */
+	char *subject_name, *fqdn, *ip_address;
+	bool serial_number;
+	enum conf_hash hash;
 	struct {
 		/*
 		 * Method pem. Certificate and key are both NULL in a trustpoint that only says
@@ -147,9 +195,11 @@ struct conf_trustpoint {
 		enum conf_key_type type;
 		char *curve;   /* "P-256" or "P-384" */
 		unsigned bits; /* RSA: 2048 to 4096 */
+		char *label;   /* NULL: the trustpoint's own */
+		bool exportable;
+		enum conf_usage usage;
 	} key;
-	struct conf_strings
-		subject_alt_name; /* method selfsigned: further DNS names or addresses */
+	struct conf_strings subject_alt_name; /* further DNS names or addresses */
 };
 
 /* All paths in it are absolute, but for its own. */
@@ -175,6 +225,13 @@ struct conf {
 	size_t server_count;
 	struct conf_trustpoint *trustpoints;
 	size_t trustpoint_count;
+	struct conf_profile *profiles;
+	size_t profile_count;
+	/*
+	 * Whom client_auth_trustpoint = "trustpool" means: its files.ca is the system's CA
+	 * certificates when it is NULL.
+	 */
+	struct conf_trustpoint trustpool;
 };
 
 /* Everything that is wrong with a file, in the order of its lines. */

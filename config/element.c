@@ -237,8 +237,7 @@ static void certificate_backends_check(struct conf_report *report,
 	}
 }
 
-void conf_server_check(
-	struct conf_report *report, struct config_setting_t *setting, const void *element)
+void conf_server_check(struct conf_report *report, struct config_setting_t *setting, void *element)
 {
 	const struct conf_server *server = element;
 
@@ -276,7 +275,7 @@ static const struct unused_key certificate_unused_keys[] = {
 };
 
 void conf_certificate_check(
-	struct conf_report *report, struct config_setting_t *setting, const void *element)
+	struct conf_report *report, struct config_setting_t *setting, void *element)
 {
 	const struct conf_certificate *certificate = element;
 
@@ -287,46 +286,221 @@ void conf_certificate_check(
 			conf_text_quote(certificate->backend.text).text);
 }
 
-/* ---- trustpoints -------------------------------------------------------- */
+/* ---- trustpoints: what each method makes use of --------------------------- */
 
-static bool is_pem(const void *element)
+static enum conf_method method_of(const void *element)
 {
 	const struct conf_trustpoint *trustpoint = element;
 
-	return trustpoint->method == CONF_METHOD_PEM;
+	return trustpoint->method;
+}
+
+static bool is_pem(const void *element)
+{
+	return method_of(element) == CONF_METHOD_PEM;
+}
+
+static bool is_not_pem(const void *element)
+{
+	return !is_pem(element);
+}
+
+static bool is_pkcs12(const void *element)
+{
+	return method_of(element) == CONF_METHOD_PKCS12;
 }
 
 static bool is_selfsigned(const void *element)
 {
-	const struct conf_trustpoint *trustpoint = element;
-
-	return trustpoint->method == CONF_METHOD_SELFSIGNED;
+	return method_of(element) == CONF_METHOD_SELFSIGNED;
 }
 
-static bool is_selfsigned_ec(const void *element)
+/* Its own key and names come from elsewhere. */
+static bool is_brought(const void *element)
+{
+	return is_pem(element) || is_pkcs12(element);
+}
+
+/* There is no CA to be asked or known. */
+static bool is_without_ca(const void *element)
+{
+	return is_pem(element) || is_selfsigned(element);
+}
+
+static bool is_without_request(const void *element)
+{
+	return is_brought(element) || is_selfsigned(element);
+}
+
+static bool is_without_url(const void *element)
+{
+	enum conf_method method = method_of(element);
+
+	return is_without_ca(element) || method == CONF_METHOD_TERMINAL ||
+	       method == CONF_METHOD_PROFILE;
+}
+
+static bool is_not_est(const void *element)
+{
+	return method_of(element) != CONF_METHOD_EST;
+}
+
+static bool is_not_profile(const void *element)
+{
+	return method_of(element) != CONF_METHOD_PROFILE;
+}
+
+/* A profile may speak SCEP too. */
+static bool is_not_scep(const void *element)
+{
+	return method_of(element) != CONF_METHOD_SCEP && is_not_profile(element);
+}
+
+static bool is_without_polls(const void *element)
+{
+	return is_not_scep(element) && is_not_est(element);
+}
+
+static bool is_without_http(const void *element)
+{
+	return is_without_polls(element) && !is_pkcs12(element);
+}
+
+static bool is_without_network(const void *element)
+{
+	return is_without_http(element) && method_of(element) != CONF_METHOD_TFTP;
+}
+
+static bool is_ec(const void *element)
 {
 	const struct conf_trustpoint *trustpoint = element;
 
-	return is_selfsigned(element) && trustpoint->key.type == CONF_KEY_EC;
+	return !is_brought(element) && trustpoint->key.type == CONF_KEY_EC;
 }
 
-static bool is_selfsigned_rsa(const void *element)
+static bool is_rsa(const void *element)
 {
 	const struct conf_trustpoint *trustpoint = element;
 
-	return is_selfsigned(element) && trustpoint->key.type == CONF_KEY_RSA;
+	return !is_brought(element) && trustpoint->key.type == CONF_KEY_RSA;
 }
+
+#define METHOD(word)    "enrollment.method = \"" word "\""
+#define METHOD_OF_CA    "an enrollment.method that has a CA"
+#define METHOD_OF_KEY   "an enrollment.method that makes a key"
+#define METHOD_OF_HTTP  "an enrollment.method over HTTP"
+#define METHOD_REQUESTS "an enrollment.method that makes a request"
 
 static const struct unused_key trustpoint_unused_keys[] = {
 	/* clang-format off */
-	{ NULL,  "files",            is_selfsigned,     "enrollment.method = \"pem\"" },
-	{ NULL,  "key",              is_pem,            "enrollment.method = \"selfsigned\"" },
-	{ NULL,  "subject_alt_name", is_pem,            "enrollment.method = \"selfsigned\"" },
-	{ "key", "curve",            is_selfsigned_rsa, "type = \"ec\"" },
-	{ "key", "bits",             is_selfsigned_ec,  "type = \"rsa\"" },
+	{ NULL,         "files",            is_not_pem,         METHOD("pem") },
+	{ "enrollment", "url",              is_without_url,     "an enrollment.method that has one" },
+	{ "enrollment", "username",         is_not_est,         METHOD("est") },
+	{ "enrollment", "http_proxy",       is_without_http,    METHOD_OF_HTTP },
+	{ "enrollment", "retry_count",      is_without_polls,   "an enrollment.method that waits" },
+	{ "enrollment", "retry_period",     is_without_polls,   "an enrollment.method that waits" },
+	{ "enrollment", "source_interface", is_without_network, "an enrollment.method over the network" },
+	{ "enrollment", "profile",          is_not_profile,     METHOD("profile") },
+	{ "enrollment", "ra",               is_not_scep,        METHOD("scep") },
+	{ "enrollment", "legacy_des",       is_not_scep,        METHOD("scep") },
+	{ "enrollment", "require_standard", is_not_scep,        METHOD("scep") },
+	{ "enrollment", "renews_by_pkcsreq", is_not_scep,        METHOD("scep") },
+	{ "enrollment", "ra_fingerprint",   is_not_scep,        METHOD("scep") },
+	{ NULL,         "fingerprint",      is_without_ca,      METHOD_OF_CA },
+	{ NULL,         "key",              is_pem,             METHOD_OF_KEY },
+	{ "key",        "type",             is_pkcs12,          METHOD_OF_KEY },
+	{ "key",        "curve",            is_brought,         METHOD_OF_KEY },
+	{ "key",        "bits",             is_brought,         METHOD_OF_KEY },
+	{ "key",        "label",            is_brought,         METHOD_OF_KEY },
+	{ "key",        "usage",            is_brought,         METHOD_OF_KEY },
+	{ "key",        "curve",            is_rsa,             "type = \"ec\"" },
+	{ "key",        "bits",             is_ec,              "type = \"rsa\"" },
+	{ NULL,         "subject_name",     is_brought,         METHOD_REQUESTS },
+	{ NULL,         "fqdn",             is_brought,         METHOD_REQUESTS },
+	{ NULL,         "ip_address",       is_brought,         METHOD_REQUESTS },
+	{ NULL,         "serial_number",    is_brought,         METHOD_REQUESTS },
+	{ NULL,         "subject_alt_name", is_brought,         METHOD_REQUESTS },
+	{ NULL,         "hash",             is_without_request, METHOD_REQUESTS },
 	{ NULL, NULL, NULL, NULL },
 	/* clang-format on */
 };
+
+/* ---- trustpoints: where the CA is ----------------------------------------- */
+
+static const struct {
+	enum conf_method method;
+	const char *scheme, *or_scheme, *what, *example;
+} method_urls[] = {
+	/* clang-format off */
+	{ CONF_METHOD_SCEP, "http://",  "https://", "an http or https URL for method \"scep\"",
+	  "url = \"http://ca.example.com/scep\";" },
+	{ CONF_METHOD_EST,  "https://", "https://", "an https URL for method \"est\"",
+	  "url = \"https://ca.example.com\";" },
+	{ CONF_METHOD_TFTP, "tftp://",  "tftp://",  "a tftp URL for method \"tftp\"",
+	  "url = \"tftp://ca.example.com/router1\";" },
+	{ CONF_METHOD_FILE, "file:///", "/",        "an absolute path or a file URL for method \"file\"",
+	  "url = \"/var/lib/ca/router1\";" },
+	/* clang-format on */
+};
+
+static bool has_scheme(const char *url, const char *scheme)
+{
+	return strncasecmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static void url_check(struct conf_report *report, config_setting_t *setting,
+	const struct conf_trustpoint *trustpoint)
+{
+	const char *url = trustpoint->enrollment.url;
+
+	for (size_t i = 0; i < sizeof(method_urls) / sizeof(method_urls[0]); i++) {
+		if (method_urls[i].method != trustpoint->method)
+			continue;
+		config_setting_t *enrollment = conf_report_place(setting, "enrollment");
+		if (!url)
+			conf_report_setting(report, enrollment, "needs %s; for example: %s",
+				method_urls[i].what, method_urls[i].example);
+		else if (!has_scheme(url, method_urls[i].scheme) &&
+			 !has_scheme(url, method_urls[i].or_scheme))
+			conf_report_setting(report, conf_report_place(enrollment, "url"),
+				"must be %s, not %s; for example: %s", method_urls[i].what,
+				conf_text_quote(url).text, method_urls[i].example);
+	}
+}
+
+/* ---- trustpoints: keys ---------------------------------------------------- */
+
+static const config_setting_t *key_type_find(const config_setting_t *setting)
+{
+	const config_setting_t *key = config_setting_get_member(setting, "key");
+
+	return key ? config_setting_get_member(key, "type") : NULL;
+}
+
+static bool needs_rsa(const struct conf_trustpoint *trustpoint)
+{
+	return trustpoint->method == CONF_METHOD_SCEP || trustpoint->key.usage == CONF_USAGE_KEYS;
+}
+
+/* RFC 8894 3.1: the CA encrypts its reply to the key; EC keys cannot decrypt. */
+static void key_check(struct conf_report *report, config_setting_t *setting,
+	const struct conf_trustpoint *trustpoint)
+{
+	const config_setting_t *type = key_type_find(setting);
+
+	if (trustpoint->key.usage == CONF_USAGE_KEYS && is_selfsigned(trustpoint))
+		conf_report_setting(report, conf_report_place(setting, "key"),
+			"has usage \"usage-keys\", but a self-signed trustpoint has one "
+			"certificate; use usage \"general\"");
+	else if (needs_rsa(trustpoint) && type && is_ec(trustpoint))
+		conf_report_setting(report, type,
+			"must be \"rsa\" %s, because EC keys cannot encrypt; use that, or %s",
+			trustpoint->method == CONF_METHOD_SCEP ? "with method \"scep\""
+							       : "with usage \"usage-keys\"",
+			trustpoint->method == CONF_METHOD_SCEP
+				? "enroll by method \"est\" or \"terminal\""
+				: "usage \"general\"");
+}
 
 bool conf_trustpoint_is_anchors_only(const struct conf_trustpoint *trustpoint)
 {
@@ -334,12 +508,33 @@ bool conf_trustpoint_is_anchors_only(const struct conf_trustpoint *trustpoint)
 	       !trustpoint->files.chain;
 }
 
-void conf_trustpoint_check(
-	struct conf_report *report, struct config_setting_t *setting, const void *element)
+static void profile_name_check(struct conf_report *report, config_setting_t *setting)
 {
-	const struct conf_trustpoint *trustpoint = element;
+	config_setting_t *enrollment = config_setting_get_member(setting, "enrollment");
 
+	if (!is_set(config_setting_get_member(enrollment, "profile")))
+		conf_report_setting(report, enrollment,
+			"needs the name of one of enrollment_profiles for method \"profile\"; for "
+			"example: profile = \"E\";");
+}
+
+void conf_trustpoint_check(
+	struct conf_report *report, struct config_setting_t *setting, void *element)
+{
+	struct conf_trustpoint *trustpoint = element;
+
+	/* The default is what works. */
+	if (needs_rsa(trustpoint) && !key_type_find(setting))
+		trustpoint->key.type = CONF_KEY_RSA;
+	if (strcmp(trustpoint->name, CONF_TRUSTPOOL) == 0)
+		conf_report_setting(report, conf_report_place(setting, "name"),
+			"\"" CONF_TRUSTPOOL "\" stands for the system's CA certificates; choose "
+			"another");
 	unused_refuse(report, setting, trustpoint_unused_keys, trustpoint);
+	url_check(report, setting, trustpoint);
+	key_check(report, setting, trustpoint);
+	if (trustpoint->method == CONF_METHOD_PROFILE)
+		profile_name_check(report, setting);
 	if (!is_pem(trustpoint) || conf_trustpoint_is_anchors_only(trustpoint))
 		return;
 	if (!trustpoint->files.certificate)
@@ -350,4 +545,49 @@ void conf_trustpoint_check(
 		conf_report_setting(report, conf_report_place(setting, "files"),
 			"needs the key's file for method \"pem\"; for example: "
 			"files: { certificate = \"cert.pem\"; key = \"key.pem\"; };");
+}
+
+/* ---- enrollment profiles --------------------------------------------------- */
+
+static bool is_http(const char *url)
+{
+	return has_scheme(url, "http://") || has_scheme(url, "https://");
+}
+
+static void step_check(struct conf_report *report, config_setting_t *setting, const char *name,
+	const char *url, const char *command)
+{
+	if (command && !url)
+		conf_report_setting(report, conf_report_place(setting, name),
+			"has a command but no url; add the url");
+	else if (command && !is_http(url))
+		conf_report_setting(report, conf_report_place(setting, name),
+			"has a command, which goes only with an http or https url; remove one of "
+			"them");
+}
+
+void conf_profile_check(struct conf_report *report, struct config_setting_t *setting, void *element)
+{
+	const struct conf_profile *profile = element;
+
+	step_check(report, setting, "authentication", profile->authentication.url,
+		profile->authentication.command);
+	step_check(report, setting, "enrollment", profile->enrollment.url,
+		profile->enrollment.command);
+	step_check(report, setting, "reenrollment", profile->reenrollment.url,
+		profile->reenrollment.command);
+	if (!profile->enrollment.url)
+		conf_report_setting(report, conf_report_place(setting, "enrollment"),
+			"needs an url; for example: enrollment: { url = "
+			"\"http://ca.example.com/enroll\"; };");
+}
+
+void conf_parameter_check(
+	struct conf_report *report, struct config_setting_t *setting, void *element)
+{
+	const struct conf_parameter *parameter = element;
+
+	if (parameter->value && parameter->prompt)
+		conf_report_setting(
+			report, setting, "has a value and a prompt; remove one of them");
 }

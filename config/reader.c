@@ -286,7 +286,7 @@ static struct choice_words choice_list(const struct conf_choice *choices)
 	size_t len = 0;
 
 	for (; choices->word; choices++) {
-		if (choices->is_later)
+		if (choices->is_later || choices->why)
 			continue;
 		len += (size_t)snprintf(words.text + len, sizeof(words.text) - len, "%s\"%s\"",
 			len ? " or " : "", choices->word);
@@ -303,7 +303,7 @@ static void choice_refuse(struct conf_report *report, const struct conf_choice *
 	struct conf_guess guess = {.word = text};
 
 	for (; choices->word; choices++) {
-		if (!choices->is_later)
+		if (!choices->is_later && !choices->why)
 			conf_guess_offer(&guess, choices->word);
 	}
 	if (guess.best)
@@ -323,9 +323,12 @@ static const struct conf_choice *choice_expect(struct conf_report *report,
 	const struct conf_choice *choice = choices;
 	while (choice->word && strcmp(choice->word, text) != 0)
 		choice++;
-	if (choice->word && !choice->is_later)
+	if (choice->word && !choice->is_later && !choice->why)
 		return choice;
-	if (choice->word)
+	if (choice->word && choice->why)
+		conf_report_setting(report, setting, "\"%s\" %s; use %s", text, choice->why,
+			choice_list(choices).text);
+	else if (choice->word)
 		conf_report_setting(report, setting, "\"%s\" is not yet supported; use %s", text,
 			choice_list(choices).text);
 	else
@@ -434,6 +437,11 @@ static void element_read(struct conf_report *report, const struct conf_key *key,
 {
 	size_t complaints = report->count;
 
+	if (key->list->text && config_setting_type(setting) == CONFIG_TYPE_STRING) {
+		conf_group_read(report, key->keys, NULL, element);
+		string_read(report, key->list->text, setting, element);
+		return;
+	}
 	if (!type_expect(report, setting, CONFIG_TYPE_GROUP, "a group: { ... }"))
 		return;
 	conf_group_read(report, key->keys, setting, element);

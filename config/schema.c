@@ -8,6 +8,8 @@
 #define SERVER(field)      .offset = offsetof(struct conf_server, field)
 #define TRUSTPOINT(field)  .offset = offsetof(struct conf_trustpoint, field)
 #define CERTIFICATE(field) .offset = offsetof(struct conf_certificate, field)
+#define PROFILE(field)     .offset = offsetof(struct conf_profile, field)
+#define PARAMETER(field)   .offset = offsetof(struct conf_parameter, field)
 #define PATH_ACTION(field) .offset = offsetof(struct conf_path_action, field)
 
 #define TYPE(key, kind)  .name = (key), .type = CONF_TYPE_##kind
@@ -83,19 +85,35 @@ static const struct conf_choice tls_versions[] = {
 static const struct conf_choice methods[] = {
 	{ .word = "selfsigned", .value = CONF_METHOD_SELFSIGNED },
 	{ .word = "pem",        .value = CONF_METHOD_PEM },
-	{ .word = "scep",       .is_later = true },
-	{ .word = "est",        .is_later = true },
-	{ .word = "terminal",   .is_later = true },
-	{ .word = "profile",    .is_later = true },
-	{ .word = "pkcs12",     .is_later = true },
-	{ .word = "tftp",       .is_later = true },
-	{ .word = "file",       .is_later = true },
+	{ .word = "scep",       .value = CONF_METHOD_SCEP },
+	{ .word = "est",        .value = CONF_METHOD_EST },
+	{ .word = "terminal",   .value = CONF_METHOD_TERMINAL },
+	{ .word = "profile",    .value = CONF_METHOD_PROFILE },
+	{ .word = "pkcs12",     .value = CONF_METHOD_PKCS12 },
+	{ .word = "tftp",       .value = CONF_METHOD_TFTP },
+	{ .word = "file",       .value = CONF_METHOD_FILE },
 	{ .word = NULL },
 };
 
 static const struct conf_choice key_types[] = {
 	{ .word = "ec",  .value = CONF_KEY_EC },
 	{ .word = "rsa", .value = CONF_KEY_RSA },
+	{ .word = "dsa", .why = "has no place in TLS 1.3 (RFC 8446 1.2)" },
+	{ .word = NULL },
+};
+
+static const struct conf_choice usages[] = {
+	{ .word = "general",    .value = CONF_USAGE_GENERAL },
+	{ .word = "usage-keys", .value = CONF_USAGE_KEYS },
+	{ .word = NULL },
+};
+
+static const struct conf_choice hashes[] = {
+	{ .word = "sha256", .value = CONF_HASH_SHA256 },
+	{ .word = "sha384", .value = CONF_HASH_SHA384 },
+	{ .word = "sha512", .value = CONF_HASH_SHA512 },
+	{ .word = "sha1",   .why = "signatures can be forged (RFC 9155), so CAs refuse them" },
+	{ .word = "md5",    .why = "signatures can be forged (RFC 6151), so CAs refuse them" },
 	{ .word = NULL },
 };
 
@@ -221,14 +239,26 @@ static const struct conf_list server_list = {
 static const struct conf_key enrollment_keys[] = {
 	{ TYPE("method", CHOICE), TRUSTPOINT(method), .choices = methods,
 	  .number = CONF_METHOD_SELFSIGNED },
-	LATER("url"),
-	LATER("http_proxy"),
-	LATER("retry_count"),
-	LATER("retry_period"),
-	LATER("source_interface"),
-	LATER("profile"),
-	LATER("ra"),
-	LATER("legacy_des"),
+	{ TYPE("url", STRING), TRUSTPOINT(enrollment.url), SYNTAX(url), .is_empty_default = true },
+	{ TYPE("username", STRING), TRUSTPOINT(enrollment.username), SYNTAX(username),
+	  .is_empty_default = true },
+	{ TYPE("http_proxy", STRING), TRUSTPOINT(enrollment.http_proxy), SYNTAX(http_proxy),
+	  .is_empty_default = true },
+	{ TYPE("retry_count", NUMBER), TRUSTPOINT(enrollment.retry_count), RANGE(1, 100),
+	  .number = 10 },
+	{ TYPE("retry_period", NUMBER), TRUSTPOINT(enrollment.retry_period), RANGE(1, 60),
+	  .number = 1 },
+	{ TYPE("source_interface", STRING), TRUSTPOINT(enrollment.source_interface),
+	  SYNTAX(source_interface), .is_empty_default = true },
+	{ TYPE("profile", REFERENCE) },
+	{ TYPE("ra", BOOL), TRUSTPOINT(enrollment.ra), .number = false },
+	{ TYPE("legacy_des", BOOL), TRUSTPOINT(enrollment.legacy_des), .number = false },
+	{ TYPE("require_standard", BOOL), TRUSTPOINT(enrollment.require_standard),
+	  .number = false },
+	{ TYPE("renews_by_pkcsreq", BOOL), TRUSTPOINT(enrollment.renews_by_pkcsreq),
+	  .number = false },
+	{ TYPE("ra_fingerprint", STRING), TRUSTPOINT(enrollment.ra_fingerprint),
+	  SYNTAX(fingerprint), .is_empty_default = true },
 	{ .name = NULL },
 };
 
@@ -245,9 +275,10 @@ static const struct conf_key key_keys[] = {
 	  .number = CONF_KEY_EC },
 	{ TYPE("curve", WORD), TRUSTPOINT(key.curve), .choices = curves, .text = "P-256" },
 	{ TYPE("bits", NUMBER), TRUSTPOINT(key.bits), RANGE(2048, 4096), .number = 2048 },
-	LATER("label"),
-	LATER("exportable"),
-	LATER("usage"),
+	{ TYPE("label", STRING), TRUSTPOINT(key.label), SYNTAX(name), .is_empty_default = true },
+	{ TYPE("exportable", BOOL), TRUSTPOINT(key.exportable), .number = false },
+	{ TYPE("usage", CHOICE), TRUSTPOINT(key.usage), .choices = usages,
+	  .number = CONF_USAGE_GENERAL },
 	{ .name = NULL },
 };
 
@@ -259,12 +290,16 @@ static const struct conf_key trustpoint_keys[] = {
 	{ TYPE("key", GROUP), .keys = key_keys },
 	{ TYPE("subject_alt_name", STRINGS), TRUSTPOINT(subject_alt_name), RANGE(0, 64),
 	  SYNTAX(alt_name) },
-	LATER("fingerprint"),
-	LATER("subject_name"),
-	LATER("fqdn"),
-	LATER("ip_address"),
-	LATER("serial_number"),
-	LATER("hash"),
+	{ TYPE("fingerprint", STRING), TRUSTPOINT(fingerprint), SYNTAX(fingerprint),
+	  .is_empty_default = true },
+	{ TYPE("subject_name", STRING), TRUSTPOINT(subject_name), SYNTAX(subject_name),
+	  .is_empty_default = true },
+	{ TYPE("fqdn", STRING), TRUSTPOINT(fqdn), SYNTAX(fqdn), .is_empty_default = true },
+	{ TYPE("ip_address", STRING), TRUSTPOINT(ip_address), SYNTAX(address),
+	  .is_empty_default = true },
+	{ TYPE("serial_number", BOOL), TRUSTPOINT(serial_number), .number = false },
+	{ TYPE("hash", CHOICE), TRUSTPOINT(hash), .choices = hashes,
+	  .number = CONF_HASH_SHA256 },
 	LATER("auto_enroll"),
 	LATER("revocation_check"),
 	LATER("crl"),
@@ -275,6 +310,62 @@ static const struct conf_list trustpoint_list = {
 	.count_offset = offsetof(struct conf, trustpoint_count),
 	.element_size = sizeof(struct conf_trustpoint),
 	.check = conf_trustpoint_check,
+};
+
+/* ---- enrollment profiles ------------------------------------------------- */
+
+static const struct conf_key authentication_step_keys[] = {
+	{ TYPE("url", STRING), PROFILE(authentication.url), SYNTAX(profile_url),
+	  .is_empty_default = true },
+	{ TYPE("command", STRING), PROFILE(authentication.command), SYNTAX(command),
+	  .is_empty_default = true },
+	{ .name = NULL },
+};
+
+static const struct conf_key enrollment_step_keys[] = {
+	{ TYPE("url", STRING), PROFILE(enrollment.url), SYNTAX(profile_url),
+	  .is_empty_default = true },
+	{ TYPE("command", STRING), PROFILE(enrollment.command), SYNTAX(command),
+	  .is_empty_default = true },
+	{ .name = NULL },
+};
+
+static const struct conf_key reenrollment_step_keys[] = {
+	{ TYPE("url", STRING), PROFILE(reenrollment.url), SYNTAX(profile_url),
+	  .is_empty_default = true },
+	{ TYPE("command", STRING), PROFILE(reenrollment.command), SYNTAX(command),
+	  .is_empty_default = true },
+	{ .name = NULL },
+};
+
+static const struct conf_key parameter_keys[] = {
+	{ TYPE("value", STRING), PARAMETER(value), SYNTAX(parameter), .is_empty_default = true },
+	{ TYPE("prompt", STRING), PARAMETER(prompt), SYNTAX(parameter), .is_empty_default = true },
+	{ .name = NULL },
+};
+
+static const struct conf_list parameter_list = {
+	.count_offset = offsetof(struct conf_profile, parameter_count),
+	.element_size = sizeof(struct conf_parameter),
+	.text = &parameter_keys[0],
+	.check = conf_parameter_check,
+};
+
+static const struct conf_key profile_keys[] = {
+	{ TYPE("name", STRING), PROFILE(name), SYNTAX(name), .example = "name = \"E\"" },
+	{ TYPE("authentication", GROUP), .keys = authentication_step_keys },
+	{ TYPE("enrollment", GROUP), .keys = enrollment_step_keys },
+	{ TYPE("reenrollment", GROUP), .keys = reenrollment_step_keys },
+	{ TYPE("credential", REFERENCE) },
+	{ TYPE("parameters", LIST), PROFILE(parameters), RANGE(0, 8), .keys = parameter_keys,
+	  .list = &parameter_list },
+	{ .name = NULL },
+};
+
+static const struct conf_list profile_list = {
+	.count_offset = offsetof(struct conf, profile_count),
+	.element_size = sizeof(struct conf_profile),
+	.check = conf_profile_check,
 };
 
 /* ---- the file ----------------------------------------------------------- */
@@ -311,8 +402,10 @@ const struct conf_key conf_keys[] = {
 	  .example = "servers = ( { name = \"web\"; backend = \"127.0.0.1:8080\"; } )" },
 	{ TYPE("trustpoints", LIST), ROOT(trustpoints), RANGE(0, 1024), .keys = trustpoint_keys,
 	  .list = &trustpoint_list },
+	{ TYPE("trustpool", PATH), ROOT(trustpool.files.ca), .is_empty_default = true },
 	LATER("clients"),
-	LATER("enrollment_profiles"),
+	{ TYPE("enrollment_profiles", LIST), ROOT(profiles), RANGE(0, 64), .keys = profile_keys,
+	  .list = &profile_list },
 	{ .name = NULL },
 };
 

@@ -38,6 +38,7 @@ struct conf_choice {
 	const char *word; /* NULL ends an array of choices */
 	size_t value;     /* CHOICE: the enum's; FLAGS: the offset of a bool */
 	bool is_later;    /* not yet supported */
+	const char *why;  /* refused: completes "WORD ..."; else NULL */
 };
 
 struct conf_list {
@@ -48,9 +49,10 @@ struct conf_list {
 	 * is one element with this choice and the defaults of its other keys. Or NULL.
 	 */
 	const struct conf_key *word;
+	/* A key of the elements: a string in place of a group is its value. Or NULL. */
+	const struct conf_key *text;
 	/* Looks at an element whose own keys are sound. May be NULL. */
-	void (*check)(
-		struct conf_report *report, struct config_setting_t *setting, const void *element);
+	void (*check)(struct conf_report *report, struct config_setting_t *setting, void *element);
 };
 
 struct conf_key {

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
@@ -15,6 +16,11 @@
 #define URL_PATH_LENGTH_MAX 1024
 #define HEADER_LENGTH_MAX   4096
 #define REALM_LENGTH_MAX    128
+#define URL_LENGTH_MAX      1024
+#define TEXT_LENGTH_MAX     255
+#define COMMAND_LENGTH_MAX  16384
+#define SHA1_DIGITS         40
+#define SHA256_DIGITS       64
 
 static bool is_made_of(const char *text, const char *characters, size_t longest)
 {
@@ -158,6 +164,109 @@ static bool is_realm(const char *text)
 	       !has_control(text);
 }
 
+static bool is_visible(const char *text, size_t longest)
+{
+	size_t len = 0;
+
+	while (isgraph((unsigned char)text[len]))
+		len++;
+	return len > 0 && len <= longest && text[len] == '\0';
+}
+
+/* What follows the scheme, or NULL when it is another one. */
+static const char *behind_scheme(const char *text, const char *scheme)
+{
+	size_t len = strlen(scheme);
+
+	return strncasecmp(text, scheme, len) == 0 ? text + len : NULL;
+}
+
+/* RFC 3986 3.2; user names and passwords do not belong into a file that many may read. */
+static bool is_authority(const char *text)
+{
+	size_t len = strcspn(text, "/?#");
+
+	return len > 0 && !memchr(text, '@', len);
+}
+
+static bool is_url(const char *text)
+{
+	static const char *const schemes[] = {"http://", "https://", "tftp://"};
+	const char *path = behind_scheme(text, "file://");
+
+	if (!is_visible(text, URL_LENGTH_MAX))
+		return false;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		const char *rest = behind_scheme(text, schemes[i]);
+		if (rest)
+			return is_authority(rest);
+	}
+	return *(path ? path : text) == '/';
+}
+
+static bool is_profile_url(const char *text)
+{
+	return strcmp(text, "terminal") == 0 || is_url(text);
+}
+
+static bool is_http_proxy(const char *text)
+{
+	const char *rest = behind_scheme(text, "http://");
+
+	return rest && is_visible(text, URL_LENGTH_MAX) && is_authority(rest) &&
+	       rest[strcspn(rest, "/?#")] == '\0';
+}
+
+static bool is_source_interface(const char *text)
+{
+	return is_visible(text, NAME_LENGTH_MAX) && !strpbrk(text, "/!");
+}
+
+/* RFC 7617 2: no colon. */
+static bool is_username(const char *text)
+{
+	return *text != '\0' && strlen(text) <= TEXT_LENGTH_MAX && !strchr(text, ':') &&
+	       !has_control(text);
+}
+
+static bool is_fingerprint(const char *text)
+{
+	size_t digits = 0;
+
+	for (; *text; text++) {
+		if (isxdigit((unsigned char)*text))
+			digits++;
+		else if (!strchr(": ", *text))
+			return false;
+	}
+	return digits == SHA1_DIGITS || digits == SHA256_DIGITS;
+}
+
+/* pki/ takes it apart; what no subject name can look like is refused here already. */
+static bool is_subject_name(const char *text)
+{
+	size_t len = strspn(text, LETTERS DIGITS ".");
+
+	return len > 0 && strspn(text + len, " ") + len < strlen(text) &&
+	       text[len + strspn(text + len, " ")] == '=' && strlen(text) <= URL_LENGTH_MAX &&
+	       !has_control(text);
+}
+
+static bool is_fqdn(const char *text)
+{
+	return strcmp(text, "none") == 0 || is_server_name(text);
+}
+
+static bool is_command(const char *text)
+{
+	return *text != '\0' && strlen(text) <= COMMAND_LENGTH_MAX;
+}
+
+static bool is_parameter(const char *text)
+{
+	return *text != '\0' && strlen(text) <= TEXT_LENGTH_MAX && !has_control(text);
+}
+
 /* clang-format off */
 const struct conf_syntax conf_syntax_name = {
 	"1 to 64 letters, digits, '-', '_' or '.', the first a letter or digit", is_name };
@@ -187,4 +296,23 @@ const struct conf_syntax conf_syntax_header = {
 	"\"NAME: VALUE\" of at most 4096 bytes, without control characters", is_header };
 const struct conf_syntax conf_syntax_realm = {
 	"at most 128 bytes without '\"', '\\' and control characters", is_realm };
+const struct conf_syntax conf_syntax_url = {
+	"a URL (http, https, tftp or file) without a user name, or an absolute path", is_url };
+const struct conf_syntax conf_syntax_profile_url = {
+	"a URL (http, https, tftp or file) without a user name, or \"terminal\"", is_profile_url };
+const struct conf_syntax conf_syntax_http_proxy = { "http://HOST:PORT", is_http_proxy };
+const struct conf_syntax conf_syntax_source_interface = {
+	"the name of an interface or a numeric address", is_source_interface };
+const struct conf_syntax conf_syntax_username = {
+	"at most 255 bytes without ':' and control characters", is_username };
+const struct conf_syntax conf_syntax_fingerprint = {
+	"the 64 hexadecimal digits of SHA-256, or the 40 of SHA-1 (MD5 can be forged)",
+	is_fingerprint };
+const struct conf_syntax conf_syntax_subject_name = {
+	"like \"CN=router1.example.com, O=Example\"", is_subject_name };
+const struct conf_syntax conf_syntax_fqdn = { "a DNS name, or \"none\"", is_fqdn };
+const struct conf_syntax conf_syntax_command = {
+	"like \"GET /ca.der\" or \"POST request=$REQ\"", is_command };
+const struct conf_syntax conf_syntax_parameter = {
+	"at most 255 bytes without control characters", is_parameter };
 /* clang-format on */

@@ -26,6 +26,16 @@ extern const struct conf_syntax conf_syntax_server_name; /* of TLS: a DNS name *
 extern const struct conf_syntax conf_syntax_url_path;    /* of a request, decoded */
 extern const struct conf_syntax conf_syntax_header;      /* "NAME: VALUE" */
 extern const struct conf_syntax conf_syntax_realm;       /* of HTTP's authentication */
+extern const struct conf_syntax conf_syntax_url;         /* of a CA, or an absolute path */
+extern const struct conf_syntax conf_syntax_profile_url; /* the same, or "terminal" */
+extern const struct conf_syntax conf_syntax_http_proxy;
+extern const struct conf_syntax conf_syntax_source_interface;
+extern const struct conf_syntax conf_syntax_username;
+extern const struct conf_syntax conf_syntax_fingerprint;
+extern const struct conf_syntax conf_syntax_subject_name;
+extern const struct conf_syntax conf_syntax_fqdn;
+extern const struct conf_syntax conf_syntax_command; /* of an enrollment profile */
+extern const struct conf_syntax conf_syntax_parameter;
 
 /*
  * Takes a backend apart into newly allocated strings. 0; -EINVAL with the reason

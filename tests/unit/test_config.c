@@ -977,17 +977,12 @@ static void test_refused_later(void)
 	static const struct refusal refusals[] = {
 		/* clang-format off */
 		{ SERVER "clients = 1;", "2: clients is not yet supported; remove it" },
-		{ SERVER "enrollment_profiles = ( { x = 1; } );",
-		  "2: enrollment_profiles is not yet supported; remove it" },
-		{ TRUSTPOINT_WITH("enrollment: { method = \"scep\"; };"),
-		  "2: trustpoints[0].enrollment.method \"scep\" is not yet supported; "
-		  "use \"selfsigned\" or \"pem\"" },
-		{ TRUSTPOINT_WITH("enrollment: { url = \"\"; };"),
-		  "2: trustpoints[0].enrollment.url is not yet supported; remove it" },
-		{ TRUSTPOINT_WITH("key: { label = \"\"; };"),
-		  "2: trustpoints[0].key.label is not yet supported; remove it" },
 		{ TRUSTPOINT_WITH("revocation_check = [ ];"),
 		  "2: trustpoints[0].revocation_check is not yet supported; remove it" },
+		{ TRUSTPOINT_WITH("auto_enroll: { percent = 90; };"),
+		  "2: trustpoints[0].auto_enroll is not yet supported; remove it" },
+		{ TRUSTPOINT_WITH("crl: { };"),
+		  "2: trustpoints[0].crl is not yet supported; remove it" },
 		{ NULL, NULL },
 		/* clang-format on */
 	};
@@ -1019,6 +1014,230 @@ static void test_refused_together(void)
 		});
 }
 
+/* ---- enrollment ----------------------------------------------------------- */
+
+#define SCEP(keys)                                                                                 \
+	TRUSTPOINT_WITH("enrollment: { method = \"scep\"; url = \"http://ca/scep\"; }; " keys)
+#define METHOD(method, keys) TRUSTPOINT_WITH("enrollment: { method = \"" method "\"; " keys " };")
+#define PROFILES(keys)                                                                             \
+	SERVER "trustpoints = ( { name = \"TP1\"; enrollment: { method = \"profile\"; profile = "  \
+	       "\"E\"; }; }, { name = \"TP2\"; } );\nenrollment_profiles = ( { name = "            \
+	       "\"E\"; " keys " "                                                                  \
+	       "} );\n"
+
+static void test_enrollment(void)
+{
+	struct conf *conf = parse_sound(SERVER
+		"trustpoints = ( { name = \"TP1\"; enrollment: { method = \"scep\";"
+		" url = \"http://[2001:db8::1]:8080/scep\"; http_proxy = \"http://proxy:3128\";"
+		" retry_count = 100; retry_period = 60; source_interface = \"eth0\"; ra = true;"
+		" legacy_des = true; profile = \"\"; };"
+		" fingerprint = \"12EF53FA 355CD23E 12EF53FA 355CD23E 12EF53FA\";"
+		" subject_name = \"CN=router1, O=Example\"; fqdn = \"none\"; ip_address = "
+		"\"2001:db8::7\"; serial_number = true; subject_alt_name = [ \"a.example\" ];"
+		" key: { bits = 3072; label = \"K1\"; exportable = true; usage = \"usage-keys\"; };"
+		" hash = \"sha384\"; } );");
+	const struct conf_trustpoint *trustpoint = &conf->trustpoints[0];
+
+	CU_ASSERT_EQUAL(trustpoint->method, CONF_METHOD_SCEP);
+	CU_ASSERT_STRING_EQUAL(trustpoint->enrollment.url, "http://[2001:db8::1]:8080/scep");
+	CU_ASSERT_STRING_EQUAL(trustpoint->enrollment.http_proxy, "http://proxy:3128");
+	CU_ASSERT_EQUAL(trustpoint->enrollment.retry_count, 100);
+	CU_ASSERT_EQUAL(trustpoint->enrollment.retry_period, 60);
+	CU_ASSERT_STRING_EQUAL(trustpoint->enrollment.source_interface, "eth0");
+	CU_ASSERT(trustpoint->enrollment.ra && trustpoint->enrollment.legacy_des);
+	CU_ASSERT_PTR_NULL(trustpoint->enrollment.profile);
+	CU_ASSERT_STRING_EQUAL(trustpoint->subject_name, "CN=router1, O=Example");
+	CU_ASSERT_STRING_EQUAL(trustpoint->fqdn, "none");
+	CU_ASSERT(trustpoint->serial_number);
+	CU_ASSERT_EQUAL(trustpoint->key.type, CONF_KEY_RSA);
+	CU_ASSERT_EQUAL(trustpoint->key.bits, 3072);
+	CU_ASSERT_STRING_EQUAL(trustpoint->key.label, "K1");
+	CU_ASSERT(trustpoint->key.exportable);
+	CU_ASSERT_EQUAL(trustpoint->key.usage, CONF_USAGE_KEYS);
+	CU_ASSERT_EQUAL(trustpoint->hash, CONF_HASH_SHA384);
+	conf_free(conf);
+}
+
+static void test_enrollment_defaults(void)
+{
+	struct conf *conf = parse_sound(TRUSTPOINT_WITH(
+		"enrollment: { method = \"est\"; url = \"https://ca\"; http_proxy = \"\"; };"
+		" fingerprint = \"\"; subject_name = \"\"; fqdn = \"\"; ip_address = \"\";"));
+	const struct conf_trustpoint *trustpoint = &conf->trustpoints[0];
+
+	CU_ASSERT_EQUAL(trustpoint->enrollment.retry_count, 10);
+	CU_ASSERT_EQUAL(trustpoint->enrollment.retry_period, 1);
+	CU_ASSERT_PTR_NULL(trustpoint->enrollment.http_proxy);
+	CU_ASSERT_PTR_NULL(trustpoint->fingerprint);
+	CU_ASSERT_PTR_NULL(trustpoint->subject_name);
+	CU_ASSERT_PTR_NULL(trustpoint->fqdn);
+	CU_ASSERT_PTR_NULL(trustpoint->ip_address);
+	CU_ASSERT_PTR_NULL(trustpoint->key.label);
+	CU_ASSERT_EQUAL(trustpoint->key.type, CONF_KEY_EC);
+	CU_ASSERT_EQUAL(trustpoint->hash, CONF_HASH_SHA256);
+	conf_free(conf);
+}
+
+static void test_enrollment_profiles(void)
+{
+	struct conf *conf = parse_sound(SERVER
+		"trustpoints = ( { name = \"TP1\"; enrollment: { method = \"profile\"; profile = "
+		"\"E\"; }; }, { name = \"TP2\"; enrollment: { method = \"terminal\"; }; } );\n"
+		"enrollment_profiles = ( { name = \"E\"; authentication: { url = \"http://ca\"; "
+		"command = \"GET /ca.der\"; }; enrollment: { url = \"http://ca\"; command = "
+		"\"POST req=$REQ&code=$P1\"; }; reenrollment: { url = \"terminal\"; };"
+		" credential = \"TP2\"; parameters = ( \"aaaa\", { prompt = \"Code\"; },"
+		" { value = \"5001\"; } ); } );");
+	const struct conf_profile *profile = conf->trustpoints[0].enrollment.profile;
+
+	CU_ASSERT_PTR_EQUAL_FATAL(profile, &conf->profiles[0]);
+	CU_ASSERT_STRING_EQUAL(profile->authentication.command, "GET /ca.der");
+	CU_ASSERT_STRING_EQUAL(profile->enrollment.url, "http://ca");
+	CU_ASSERT_STRING_EQUAL(profile->reenrollment.url, "terminal");
+	CU_ASSERT_PTR_EQUAL(profile->credential, &conf->trustpoints[1]);
+	CU_ASSERT_EQUAL_FATAL(profile->parameter_count, 3);
+	CU_ASSERT_STRING_EQUAL(profile->parameters[0].value, "aaaa");
+	CU_ASSERT_PTR_NULL(profile->parameters[1].value);
+	CU_ASSERT_STRING_EQUAL(profile->parameters[1].prompt, "Code");
+	CU_ASSERT_STRING_EQUAL(profile->parameters[2].value, "5001");
+	conf_free(conf);
+}
+
+static void test_trustpool(void)
+{
+	struct conf *conf =
+		parse_sound(SERVER_WITH("client_auth = \"required\"; client_auth_trustpoint = "
+					"\"trustpool\";") "trustpool = \"/etc/bundle.pem\";");
+
+	CU_ASSERT_PTR_EQUAL(conf->servers[0].client_auth_trustpoint, &conf->trustpool);
+	CU_ASSERT_STRING_EQUAL(conf->trustpool.name, "trustpool");
+	CU_ASSERT_STRING_EQUAL(conf->trustpool.files.ca, "/etc/bundle.pem");
+	conf_free(conf);
+}
+
+static void test_refused_enrollment(void)
+{
+	static const struct refusal refusals[] = {
+		/* clang-format off */
+		{ METHOD("scep", ""), "2: trustpoints[0].enrollment needs an http or https URL for "
+		  "method \"scep\"; for example: url = \"http://ca.example.com/scep\";" },
+		{ METHOD("est", "url = \"http://ca\";"), "2: trustpoints[0].enrollment.url must be an "
+		  "https URL for method \"est\", not \"http://ca\"; for example: url = "
+		  "\"https://ca.example.com\";" },
+		{ METHOD("tftp", "url = \"http://ca\";"), "2: trustpoints[0].enrollment.url must be a "
+		  "tftp URL for method \"tftp\", not \"http://ca\"; for example: url = "
+		  "\"tftp://ca.example.com/router1\";" },
+		{ METHOD("file", "url = \"tftp://ca\";"), "2: trustpoints[0].enrollment.url must be an "
+		  "absolute path or a file URL for method \"file\", not \"tftp://ca\"; for example: "
+		  "url = \"/var/lib/ca/router1\";" },
+		{ METHOD("scep", "url = \"http://user:pw@ca\";"), "2: trustpoints[0].enrollment.url "
+		  "must be a URL (http, https, tftp or file) without a user name, or an absolute "
+		  "path, not \"http://user:pw@ca\"" },
+		{ METHOD("terminal", "url = \"http://ca\";"), "2: trustpoints[0].enrollment.url goes "
+		  "only with an enrollment.method that has one; remove one of them" },
+		{ METHOD("terminal", "retry_count = 3;"), "2: trustpoints[0].enrollment.retry_count "
+		  "goes only with an enrollment.method that waits; remove one of them" },
+		{ METHOD("terminal", "legacy_des = true;"), "2: trustpoints[0].enrollment.legacy_des "
+		  "goes only with enrollment.method = \"scep\"; remove one of them" },
+		{ METHOD("scep", "url = \"http://ca\"; username = \"x\";"),
+		  "2: trustpoints[0].enrollment.username goes only with enrollment.method = \"est\"; "
+		  "remove one of them" },
+		{ METHOD("scep", "url = \"http://ca\"; retry_count = 101;"),
+		  "2: trustpoints[0].enrollment.retry_count must be a whole number from 1 to 100, not "
+		  "101" },
+		{ METHOD("scep", "url = \"http://ca\"; retry_period = 0;"),
+		  "2: trustpoints[0].enrollment.retry_period must be a whole number from 1 to 60, not "
+		  "0" },
+		{ METHOD("scep", "url = \"http://ca\"; http_proxy = \"proxy:3128\";"),
+		  "2: trustpoints[0].enrollment.http_proxy must be http://HOST:PORT, not "
+		  "\"proxy:3128\"" },
+		{ METHOD("profile", ""), "2: trustpoints[0].enrollment needs the name of one of "
+		  "enrollment_profiles for method \"profile\"; for example: profile = \"E\";" },
+		{ METHOD("profile", "profile = \"E\";"), "2: trustpoints[0].enrollment.profile \"E\" is "
+		  "not defined; add it to enrollment_profiles" },
+		{ METHOD("selfsigned", "profile = \"E\";"), "2: trustpoints[0].enrollment.profile goes "
+		  "only with enrollment.method = \"profile\"; remove one of them" },
+		{ SCEP("key: { type = \"ec\"; };"), "2: trustpoints[0].key.type must be \"rsa\" with "
+		  "method \"scep\", because EC keys cannot encrypt; use that, or enroll by method "
+		  "\"est\" or \"terminal\"" },
+		{ SCEP("key: { curve = \"P-256\"; };"), "2: trustpoints[0].key.curve goes only with "
+		  "type = \"ec\"; remove one of them" },
+		{ SCEP("key: { bits = 1024; };"), "2: trustpoints[0].key.bits must be a whole number "
+		  "from 2048 to 4096, not 1024" },
+		{ TRUSTPOINT_WITH("key: { type = \"dsa\"; };"), "2: trustpoints[0].key.type \"dsa\" has "
+		  "no place in TLS 1.3 (RFC 8446 1.2); use \"ec\" or \"rsa\"" },
+		{ TRUSTPOINT_WITH("key: { usage = \"usage-keys\"; };"), "2: trustpoints[0].key has "
+		  "usage \"usage-keys\", but a self-signed trustpoint has one certificate; use usage "
+		  "\"general\"" },
+		{ METHOD("terminal", "};\nkey: { type = \"ec\"; usage = \"usage-keys\";"),
+		  "3: trustpoints[0].key.type must be \"rsa\" with usage \"usage-keys\", because EC "
+		  "keys cannot encrypt; use that, or usage \"general\"" },
+		{ SCEP("hash = \"sha1\";"), "2: trustpoints[0].hash \"sha1\" signatures can be forged "
+		  "(RFC 9155), so CAs refuse them; use \"sha256\" or \"sha384\" or \"sha512\"" },
+		{ SCEP("fingerprint = \"67CB9DC0 13248A82 9BB2171E D11BECD4\";"),
+		  "2: trustpoints[0].fingerprint must be the 64 hexadecimal digits of SHA-256, or the "
+		  "40 of SHA-1 (MD5 can be forged), not \"67CB9DC0 13248A82 9BB2171E D11BECD4\"" },
+		{ SCEP("subject_name = \"router1\";"), "2: trustpoints[0].subject_name must be like "
+		  "\"CN=router1.example.com, O=Example\", not \"router1\"" },
+		{ SCEP("fqdn = \"a b\";"), "2: trustpoints[0].fqdn must be a DNS name, or \"none\", not "
+		  "\"a b\"" },
+		{ METHOD("pkcs12", "}; key: { bits = 2048;"), "2: trustpoints[0].key.bits goes only "
+		  "with an enrollment.method that makes a key; remove one of them" },
+		{ METHOD("pkcs12", "}; subject_name = \"CN=x\"; key: { "), "2: "
+		  "trustpoints[0].subject_name goes only with an enrollment.method that makes a "
+		  "request; remove one of them" },
+		{ PEM("files: { ca = \"a\"; }; fingerprint = \"12EF53FA355CD23E12EF53FA355CD23E12EF53FA"
+		  "\";"), "2: trustpoints[0].fingerprint goes only with an enrollment.method that has "
+		  "a CA; remove one of them" },
+		{ SERVER "trustpoints = ( { name = \"trustpool\"; } );", "2: trustpoints[0].name "
+		  "\"trustpool\" stands for the system's CA certificates; choose another" },
+		{ SERVER_WITH("trustpoint = \"trustpool\";"), "1: servers[0].trustpoint \"trustpool\" is "
+		  "not defined; add it to trustpoints" },
+		{ PROFILES(""), "3: enrollment_profiles[0] needs an url; for example: "
+		  "enrollment: { url = \"http://ca.example.com/enroll\"; };" },
+		{ NULL, NULL },
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
+static void test_refused_profiles(void)
+{
+	static const struct refusal refusals[] = {
+	/* clang-format off */
+#define SOUND "enrollment: { url = \"http://ca\"; }; "
+		{ PROFILES(SOUND "authentication: { command = \"GET /\"; };"),
+		  "3: enrollment_profiles[0].authentication has a command but no url; add the url" },
+		{ PROFILES(SOUND "authentication: { url = \"tftp://ca/x\"; command = \"GET /\"; };"),
+		  "3: enrollment_profiles[0].authentication has a command, which goes only with an "
+		  "http or https url; remove one of them" },
+		{ PROFILES(SOUND "credential = \"TP1\";"), "3: enrollment_profiles[0].credential "
+		  "\"TP1\" enrolls by this very profile; name another trustpoint" },
+		{ PROFILES(SOUND "credential = \"TP2\";"), "3: enrollment_profiles[0].credential "
+		  "\"TP2\" is self-signed, which proves nothing to a CA; name another trustpoint" },
+		{ PROFILES(SOUND "credential = \"TP9\";"), "3: enrollment_profiles[0].credential "
+		  "\"TP9\" is not defined; did you mean \"TP1\"?" },
+		{ PROFILES(SOUND "parameters = ( \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", "
+		  "\"8\", \"9\" );"),
+		  "3: enrollment_profiles[0].parameters must have 0 to 8 elements, not 9" },
+		{ PROFILES(SOUND "parameters = ( { value = \"a\"; prompt = \"b\"; } );"),
+		  "3: enrollment_profiles[0].parameters[0] has a value and a prompt; remove one of "
+		  "them" },
+		{ PROFILES(SOUND "parameters = ( 1 );"), "3: enrollment_profiles[0].parameters[0] must "
+		  "be a group: { ... }, not a whole number" },
+		{ PROFILES(SOUND "}, { name = \"E\"; enrollment: { url = \"terminal\"; };"),
+		  "3: enrollment_profiles[1].name \"E\" is taken by enrollment_profiles[0]; give each "
+		  "its own" },
+		{ NULL, NULL },
+#undef SOUND
+		/* clang-format on */
+	};
+
+	assert_each_refused(refusals);
+}
+
 /* ---- keys that depend on others ----------------------------------------- */
 
 static void test_refused_trustpoints(void)
@@ -1039,7 +1258,7 @@ static void test_refused_trustpoints(void)
 		  "2: trustpoints[0].files needs the key's file for method \"pem\"; for example: "
 		  "files: { certificate = \"cert.pem\"; key = \"key.pem\"; };" },
 		{ PEM("files: { certificate = \"c\"; key = \"k\"; }; key: { };"),
-		  "2: trustpoints[0].key goes only with enrollment.method = \"selfsigned\"; "
+		  "2: trustpoints[0].key goes only with an enrollment.method that makes a key; "
 		  "remove one of them" },
 		{ TRUSTPOINT_WITH("files: { };"),
 		  "2: trustpoints[0].files goes only with enrollment.method = \"pem\"; "
@@ -1286,11 +1505,14 @@ static void test_unreadable_files(void)
 	scratch_write("nul.conf", nul, sizeof(nul) - 1);
 	scratch_write("large.conf", large, 1024 * 1024 + 1);
 	free(large);
-	assert_file_refused("none.conf", "1: the file cannot be read: No such file or directory");
-	assert_file_refused("directory", "1: the file cannot be read: not a regular file");
-	assert_file_refused("large.conf", "1: the file cannot be read: larger than 1 MiB");
-	assert_file_refused(
-		"nul.conf", "1: the file cannot be read: not a text file: it has a NUL byte");
+	assert_file_refused("none.conf", "1: the file cannot be read: No such file or directory; "
+					 "name the right one with -c");
+	assert_file_refused("directory",
+		"1: the file cannot be read: not a regular file; name the right one with -c");
+	assert_file_refused("large.conf",
+		"1: the file cannot be read: larger than 1 MiB; name the right one with -c");
+	assert_file_refused("nul.conf", "1: the file cannot be read: not a text file: it has a NUL "
+					"byte; name the right one with -c");
 }
 
 static void test_include(void)
@@ -1524,6 +1746,12 @@ static CU_TestInfo refusal_tests[] = {
 	{ "large response headers", test_large_headers },
 	{ "access classes", test_refused_access },
 	{ "not yet supported", test_refused_later },
+	{ "enrollment", test_enrollment },
+	{ "enrollment defaults", test_enrollment_defaults },
+	{ "enrollment profiles", test_enrollment_profiles },
+	{ "trust pool", test_trustpool },
+	{ "refused enrollment", test_refused_enrollment },
+	{ "refused profiles", test_refused_profiles },
 	{ "everything at once, in order", test_refused_together },
 	{ "trustpoints", test_refused_trustpoints },
 	{ "client authentication", test_refused_client_auth },
