@@ -23,7 +23,7 @@ CPPFLAGS := -I. -D_GNU_SOURCE -DFERRULE_VERSION='"$(VERSION)"'
 CFLAGS   ?= -g
 STRICT   := -std=gnu11 $(WARNINGS)
 COMPILE   = $(CC) $(STRICT) $(CPPFLAGS) $(OPT) $(CFLAGS) -MMD -MP
-LIBS     := -lssl -lcrypto -lcrypt -luring -lconfig -pthread
+LIBS     := -lssl -lcrypto -lcrypt -lcurl -luring -lconfig -pthread
 
 MODULES  := config ktls pki proxy
 SOURCES  := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
@@ -31,13 +31,17 @@ OBJECTS  := $(SOURCES:%.c=$(B)/%.o)
 LIBRARY  := $(filter-out $(B)/proxy/main.o,$(OBJECTS))
 UNIT     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c) tests/suite.c)
 E2E      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/e2e/*.c) tests/suite.c)
+PKI_CA   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/responder/*.c))
+# The suites lean on what the end-to-end tests lean on.
+PKI      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/*.c) tests/suite.c \
+	$(filter-out tests/e2e/main.c tests/e2e/suite_%.c,$(wildcard tests/e2e/*.c)))
 FUZZ     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Seams for tests that make a system call or an allocation fail; inert unless armed.
 WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdirat write \
 	fsync symlinkat renameat unlinkat readlinkat flock time
 
-.PHONY: all run test test-unit test-e2e test-browser test-guest test-tools san check analyze \
-	fuzz bench install clean
+.PHONY: all run test test-unit test-e2e test-browser test-pki test-guest test-tools san check \
+	analyze fuzz bench install clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -62,7 +66,7 @@ run:
 test:
 	$(Q)scripts/setup test
 	$(Q)$(MAKE) --no-print-directory all test-tools
-	$(Q)scripts/test unit e2e browser guest
+	$(Q)scripts/test unit e2e browser pki guest
 
 $(B)/test-unit: $(UNIT) $(LIBRARY)
 	$(call say,LD)$(CC) $(LDOPT) $(addprefix -Wl$(comma)--wrap=,$(WRAPS)) -o $@ $^ $(LIBS) -lcunit
@@ -71,18 +75,24 @@ comma := ,
 $(B)/test-e2e: $(E2E)
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto -lcunit -lpthread
 
-test-tools: $(B)/test-unit $(B)/test-e2e $(FUZZ:%=$(B)/replay-%)
+$(B)/test-pki: $(PKI)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto -lcunit -lpthread
+
+$(B)/pki-responder: $(PKI_CA)
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto -lpthread
+
+test-tools: $(B)/test-unit $(B)/test-e2e $(B)/test-pki $(B)/pki-responder $(FUZZ:%=$(B)/replay-%)
 
 test-browser: all
 	$(Q)VARIANT=$(VARIANT) scripts/test browser
 
-test-unit test-e2e test-guest: all test-tools
+test-unit test-e2e test-pki test-guest: all test-tools
 	$(Q)VARIANT=$(VARIANT) KERNEL=$(KERNEL) scripts/test $(@:test-%=%)
 
 san:
 	$(Q)scripts/setup test
 	$(Q)$(MAKE) --no-print-directory VARIANT=san all test-tools
-	$(Q)VARIANT=san scripts/test unit e2e
+	$(Q)VARIANT=san scripts/test unit e2e pki
 
 # ---- fuzzing: `make fuzz` builds libFuzzer targets, the tests replay their corpora ---------
 
@@ -129,6 +139,7 @@ bench: all
 install: all
 	install -D -m 755 $(B)/ferrule $(DESTDIR)$(PREFIX)/bin/ferrule
 	install -D -m 644 man/ferrule.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule.1
+	install -D -m 644 man/ferrule-pki.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule-pki.1
 	install -D -m 644 man/ferrule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/ferrule.conf.5
 	install -D -m 644 share/ferrule.conf.sample $(DESTDIR)$(PREFIX)/share/doc/ferrule/ferrule.conf.sample
 	install -D -m 644 share/ferrule.service $(DESTDIR)$(PREFIX)/lib/systemd/system/ferrule.service
@@ -136,4 +147,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(UNIT:.o=.d) $(E2E:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:.o=.d) $(E2E:.o=.d) $(PKI:.o=.d) $(PKI_CA:.o=.d)

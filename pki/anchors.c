@@ -1,11 +1,14 @@
 /* Whom the device trusts: the certificates of a file, as a store for libssl. */
 #include "pki/error.h"
 #include "pki/pem.h"
+#include "pki/store.h"
 #include "pki/watch.h"
 
+#include <fcntl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct pki_anchors {
 	X509_STORE *store; /* owned */
@@ -94,4 +97,43 @@ const char *pki_anchors_warning(const struct pki_anchors *anchors)
 bool pki_anchors_is_stale(const struct pki_anchors *anchors)
 {
 	return pki_watch_has_changed(&anchors->file);
+}
+
+/* ---- of a trustpoint ------------------------------------------------------------------------ */
+
+int pki_anchors_load_trustpoint(
+	const struct pki_trustpoint *trustpoint, struct pki_anchors **out, struct pki_error *error)
+{
+	struct pki_store store;
+	const char *file = trustpoint->ca_file ? trustpoint->ca_file : trustpoint->chain_file;
+	*out = NULL;
+	if (trustpoint->method == PKI_METHOD_PEM)
+		return file ? pki_anchors_load(file, out, error)
+			    : pki_error_set(error,
+				      "trustpoint %s has no CA certificates; name a file of them",
+				      trustpoint->name);
+	int result = pki_store_open(
+		&store, PKI_STORE_TRUSTPOINT, trustpoint->state_directory, trustpoint->name, error);
+	char *path = result ? NULL : pki_store_path(&store, PKI_STORE_CA);
+	if (result == 0)
+		result = path ? pki_anchors_load(path, out, error) : pki_error_memory(error);
+	if (result)
+		pki_error_add(error, " (ferrule pki authenticate %s gets it)", trustpoint->name);
+	free(path);
+	pki_store_close(&store);
+	return result;
+}
+
+const char *pki_trustpool_file(void)
+{
+	static const char *const places[] = {
+		"/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch */
+		"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+		"/etc/ssl/ca-bundle.pem",             /* SUSE */
+		"/etc/ssl/cert.pem",                  /* Alpine */
+	};
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (faccessat(AT_FDCWD, places[i], R_OK, 0) == 0)
+			return places[i];
+	return NULL;
 }

@@ -82,3 +82,10 @@ void pki_warn_of_dates(struct pki_error *warning, const char *what, const X509 *
 	if (ASN1_TIME_cmp_time_t(after, now) <= 0)
 		warn_of_time(warning, what, "expired on", after);
 }
+
+void pki_make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}

@@ -24,4 +24,7 @@ void pki_warn(struct pki_error *warning, const char *format, ...)
 /* That `what` is not valid yet, or no longer. */
 void pki_warn_of_dates(struct pki_error *warning, const char *what, const X509 *certificate);
 
+/* For terminals and JSON: whatever is not printable ASCII becomes a question mark. */
+void pki_make_printable(char *text);
+
 #endif

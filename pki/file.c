@@ -69,7 +69,7 @@ void pki_file_done(struct pki_file *file)
 	*file = (struct pki_file){0};
 }
 
-static int file_write_all(int fd, const char *data, size_t len)
+int pki_file_write(int fd, const char *data, size_t len)
 {
 	while (len > 0) {
 		ssize_t put = write(fd, data, len);
@@ -89,7 +89,7 @@ int pki_file_create(int directory, const char *name, const void *data, size_t le
 		openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	int result = file_write_all(fd, data, len);
+	int result = pki_file_write(fd, data, len);
 	if (result == 0 && fsync(fd))
 		result = -errno;
 	close(fd);

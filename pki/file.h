@@ -17,6 +17,9 @@ struct pki_file {
 int pki_file_read(const char *path, struct pki_file *file, struct pki_error *error);
 void pki_file_done(struct pki_file *file);
 
+/* All of it, whatever the pieces that the kernel takes. Returns 0 or -errno. */
+int pki_file_write(int fd, const char *data, size_t len);
+
 /*
  * Creates a file of mode 0600 that must not exist yet and returns once its
  * content is on the disk. Returns 0 or -errno.

@@ -77,6 +77,17 @@ static int identity_load_pem(struct pki_identity *identity, const struct pki_tru
 	return pki_pem_load(&files, &identity->credentials, error);
 }
 
+/* With usage-keys a server signs with the one for signatures (RFC 8446 4.4.3). */
+static int identity_take(
+	struct pki_identity *identity, struct pki_generation *found, struct pki_error *error)
+{
+	if (pki_credentials_copy(&identity->credentials, &found->pairs[PKI_PAIR_MAIN]))
+		return pki_error_memory(error);
+	if (!identity->credentials.chain)
+		identity->credentials.chain = sk_X509_new_null();
+	return identity->credentials.chain ? 0 : pki_error_memory(error);
+}
+
 static int identity_load_kept(
 	struct pki_identity *identity, struct pki_store *store, struct pki_error *error)
 {
@@ -84,7 +95,12 @@ static int identity_load_kept(
 		return -1;
 	if (identity_watch(identity, pki_store_path(store, PKI_STORE_CERTIFICATE), error))
 		return -1;
-	return pki_store_load(store, &identity->credentials, error);
+	struct pki_generation found;
+	int result = pki_store_load(store, &found, error);
+	if (result == 0)
+		result = identity_take(identity, &found, error);
+	pki_generation_done(&found);
+	return result;
 }
 
 /* Leaves the credentials empty when there are none and read_only forbids to make them. */
@@ -93,7 +109,8 @@ static int identity_load_selfsigned(struct pki_identity *identity,
 {
 	struct pki_store store;
 	enum pki_selfsigned kept = PKI_SELFSIGNED_MADE;
-	int result = pki_store_open(&store, trustpoint->state_directory, trustpoint->name, error);
+	int result = pki_store_open(
+		&store, PKI_STORE_TRUSTPOINT, trustpoint->state_directory, trustpoint->name, error);
 	if (result == 0)
 		result = pki_selfsigned_ensure(trustpoint, &store, read_only, &kept, error);
 	if (result == 0 && kept != PKI_SELFSIGNED_NEEDED)
@@ -102,6 +119,63 @@ static int identity_load_selfsigned(struct pki_identity *identity,
 	identity->is_new = result == 0 && kept == PKI_SELFSIGNED_MADE;
 	pki_store_close(&store);
 	return result;
+}
+
+static int refuse_for_servers(
+	const struct pki_trustpoint *trustpoint, X509 *certificate, struct pki_error *error)
+{
+	if (X509_get_extended_key_usage(certificate) & (XKU_SSL_SERVER | XKU_ANYEKU))
+		return 0;
+	return pki_error_set(error,
+		"the certificate of trustpoint %s cannot be a server's: its extended key usage "
+		"lacks serverAuth (RFC 5280 4.2.1.12), so every client would refuse it; have the "
+		"CA issue one for servers and enroll again",
+		trustpoint->name);
+}
+
+static int identity_load_enrolled(struct pki_identity *identity,
+	const struct pki_trustpoint *trustpoint, struct pki_error *error)
+{
+	struct pki_store store;
+	int result = pki_store_open(
+		&store, PKI_STORE_TRUSTPOINT, trustpoint->state_directory, trustpoint->name, error);
+	if (result == 0)
+		result = identity_load_kept(identity, &store, error);
+	pki_store_close(&store);
+	if (result)
+		return result;
+	X509 *certificate = identity->credentials.certificate;
+	if (!certificate)
+		return trustpoint->method == PKI_METHOD_PKCS12
+			       ? pki_error_set(error,
+					 "trustpoint %s has no certificate yet; ferrule pki import "
+					 "%s pkcs12 brings one",
+					 trustpoint->name, trustpoint->name)
+			       : pki_error_set(error,
+					 "trustpoint %s has no certificate yet; ferrule pki enroll "
+					 "%s gets one, after ferrule pki authenticate %s",
+					 trustpoint->name, trustpoint->name, trustpoint->name);
+	return refuse_for_servers(trustpoint, certificate, error);
+}
+
+static int identity_load_by_method(struct pki_identity *identity,
+	const struct pki_trustpoint *trustpoint, bool read_only, struct pki_error *error)
+{
+	switch (trustpoint->method) {
+	case PKI_METHOD_PEM:
+		return identity_load_pem(identity, trustpoint, error);
+	case PKI_METHOD_SELFSIGNED:
+		return identity_load_selfsigned(identity, trustpoint, read_only, error);
+	case PKI_METHOD_SCEP:
+	case PKI_METHOD_EST:
+	case PKI_METHOD_TERMINAL:
+	case PKI_METHOD_PROFILE:
+	case PKI_METHOD_PKCS12:
+	case PKI_METHOD_TFTP:
+	case PKI_METHOD_FILE:
+		break;
+	}
+	return identity_load_enrolled(identity, trustpoint, error);
 }
 
 /* X509_get_key_usage() caches in the certificate, so it is done once, before it is shared. */
@@ -119,9 +193,7 @@ int pki_identity_load(const struct pki_trustpoint *trustpoint, bool read_only,
 	struct pki_identity *identity = identity_new();
 	if (!identity)
 		return pki_error_memory(error);
-	int result = trustpoint->method == PKI_METHOD_PEM
-			     ? identity_load_pem(identity, trustpoint, error)
-			     : identity_load_selfsigned(identity, trustpoint, read_only, error);
+	int result = identity_load_by_method(identity, trustpoint, read_only, error);
 	if (result || !identity->credentials.certificate) {
 		pki_identity_unref(identity);
 		return result;

@@ -1,6 +1,8 @@
 #include "pki/names.h"
 #include "pki/error.h"
+#include "pki/subject.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -72,7 +74,7 @@ static GENERAL_NAME *name_new_dns(const char *text)
 	return name_new(GEN_DNS, lower, (int)len);
 }
 
-static bool names_have(const GENERAL_NAMES *names, GENERAL_NAME *wanted)
+bool pki_names_have(const GENERAL_NAMES *names, GENERAL_NAME *wanted)
 {
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
 		if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), wanted) == 0)
@@ -83,7 +85,7 @@ static bool names_have(const GENERAL_NAMES *names, GENERAL_NAME *wanted)
 /* Takes the name over; NULL means that memory ran out. */
 static int names_push(struct pki_names *names, GENERAL_NAME *name, struct pki_error *error)
 {
-	bool known = name && names_have(names->alts, name);
+	bool known = name && pki_names_have(names->alts, name);
 	if (name && !known && sk_GENERAL_NAME_push(names->alts, name) > 0)
 		return 0;
 	GENERAL_NAME_free(name);
@@ -108,30 +110,110 @@ static int names_add(
 		setting, text);
 }
 
-static int names_set_common(
+static int device_set(
 	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
 {
 	const char *domain = trustpoint->domain_name;
 	bool complete = !domain || !*domain || strchr(trustpoint->hostname, '.');
-	if (asprintf(&names->common_name, "%s%s%s", trustpoint->hostname, complete ? "" : ".",
+	if (asprintf(&names->device, "%s%s%s", trustpoint->hostname, complete ? "" : ".",
 		    complete ? "" : domain) < 0) {
-		names->common_name = NULL;
+		names->device = NULL;
 		return pki_error_memory(error);
 	}
-	for (char *at = names->common_name; *at; at++)
+	for (char *at = names->device; *at; at++)
 		*at = (char)tolower((unsigned char)*at);
 	return 0;
 }
 
-static int names_set_alts(
+/* NULL: it is not in the request at all. */
+static const char *fqdn_of(const struct pki_names *names, const struct pki_trustpoint *trustpoint)
+{
+	const char *fqdn = trustpoint->fqdn;
+	if (!fqdn)
+		return names->device;
+	return strcmp(fqdn, "none") == 0 ? NULL : fqdn;
+}
+
+/* RFC 5280 A.1 allows a common name 64 characters; clients look at the SAN anyway. */
+static int subject_set_default(
 	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
 {
+	const char *fqdn = fqdn_of(names, trustpoint);
+	assert(names->device); /* set first */
+	char *common = strdup(fqdn ? fqdn : names->device);
+	if (!common)
+		return pki_error_memory(error);
+	if (strlen(common) > ub_common_name)
+		common[strcspn(common, ".")] = '\0';
+	int result = pki_subject_add(names->subject, NID_commonName, common, false, error);
+	free(common);
+	return result;
+}
+
+/* IOS: serialNumber=C63EBBE9+ipaddress=10.3.0.18+hostname=test.example.com, one part. */
+static int subject_add_device(
+	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
+{
+	const struct {
+		int nid;
+		const char *value;
+	} parts[] = {
+		{NID_serialNumber, trustpoint->serial_number},
+		{NID_pkcs9_unstructuredAddress, trustpoint->ip_address},
+		{NID_pkcs9_unstructuredName, trustpoint->fqdn ? fqdn_of(names, trustpoint) : NULL},
+	};
+	bool joined = false;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (!parts[i].value)
+			continue;
+		if (pki_subject_add(names->subject, parts[i].nid, parts[i].value, joined, error))
+			return -1;
+		joined = true;
+	}
+	return 0;
+}
+
+static int subject_set(
+	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
+{
+	names->subject = X509_NAME_new();
+	if (!names->subject)
+		return pki_error_memory(error);
+	int result = trustpoint->subject_name
+			     ? pki_subject_parse(names->subject, trustpoint->subject_name, error)
+			     : subject_set_default(names, trustpoint, error);
+	return result ? result : subject_add_device(names, trustpoint, error);
+}
+
+/* A common name that no client would look for is left to the subject. */
+static int alts_add_common(struct pki_names *names, struct pki_error *error)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+	char *common = pki_subject_get(names->subject, NID_commonName);
+	bool is_name = common && strchr(common, '.') && name_is_dns(common);
+	bool is_address = common && (inet_pton(AF_INET, common, address) == 1 ||
+					    inet_pton(AF_INET6, common, address) == 1);
+	int result = is_name || is_address ? names_add(names, common, "subject_name", error) : 0;
+	free(common);
+	return result;
+}
+
+static int alts_set(
+	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
+{
+	const char *fqdn = fqdn_of(names, trustpoint);
 	names->alts = sk_GENERAL_NAME_new_null();
 	if (!names->alts)
 		return pki_error_memory(error);
-	if (names_add(names, trustpoint->hostname, "hostname", error))
+	if (trustpoint->method == PKI_METHOD_SELFSIGNED &&
+		names_add(names, trustpoint->hostname, "hostname", error))
 		return -1;
-	if (names_add(names, names->common_name, "hostname with domain_name", error))
+	if (fqdn && names_add(names, fqdn, trustpoint->fqdn ? "fqdn" : "hostname with domain_name",
+			    error))
+		return -1;
+	if (trustpoint->subject_name && alts_add_common(names, error))
+		return -1;
+	if (trustpoint->ip_address && names_add(names, trustpoint->ip_address, "ip_address", error))
 		return -1;
 	for (size_t i = 0; i < trustpoint->alt_name_count; i++)
 		if (names_add(names, trustpoint->alt_names[i], "subject_alt_name", error))
@@ -139,44 +221,26 @@ static int names_set_alts(
 	return 0;
 }
 
-/* RFC 5280 A.1 allows a common name 64 characters; clients look at the SAN anyway. */
-static void names_shorten_common(struct pki_names *names)
-{
-	if (names->common_name && strlen(names->common_name) > ub_common_name)
-		names->common_name[strcspn(names->common_name, ".")] = '\0';
-}
-
 int pki_names_init(
 	struct pki_names *names, const struct pki_trustpoint *trustpoint, struct pki_error *error)
 {
 	*names = (struct pki_names){0};
-	int result = names_set_common(names, trustpoint, error);
+	int result = device_set(names, trustpoint, error);
 	if (result == 0)
-		result = names_set_alts(names, trustpoint, error);
+		result = subject_set(names, trustpoint, error);
 	if (result == 0)
-		names_shorten_common(names);
-	else
+		result = alts_set(names, trustpoint, error);
+	if (result)
 		pki_names_done(names);
 	return result;
 }
 
 void pki_names_done(struct pki_names *names)
 {
-	free(names->common_name);
+	free(names->device);
+	X509_NAME_free(names->subject);
 	sk_GENERAL_NAME_pop_free(names->alts, GENERAL_NAME_free);
 	*names = (struct pki_names){0};
-}
-
-static bool common_name_matches(const struct pki_names *names, const X509 *certificate)
-{
-	const X509_NAME *subject = X509_get_subject_name(certificate);
-	int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	if (index < 0)
-		return false;
-	const ASN1_STRING *found = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
-	size_t len = strlen(names->common_name);
-	return (size_t)ASN1_STRING_length(found) == len &&
-	       memcmp(ASN1_STRING_get0_data(found), names->common_name, len) == 0;
 }
 
 bool pki_names_match(const struct pki_names *names, const X509 *certificate)
@@ -185,7 +249,44 @@ bool pki_names_match(const struct pki_names *names, const X509 *certificate)
 	int count = sk_GENERAL_NAME_num(names->alts);
 	bool same = found && sk_GENERAL_NAME_num(found) == count;
 	for (int i = 0; same && i < count; i++)
-		same = names_have(found, sk_GENERAL_NAME_value(names->alts, i));
+		same = pki_names_have(found, sk_GENERAL_NAME_value(names->alts, i));
 	sk_GENERAL_NAME_pop_free(found, GENERAL_NAME_free);
-	return same && common_name_matches(names, certificate);
+	return same && X509_NAME_cmp(X509_get_subject_name(certificate), names->subject) == 0;
+}
+
+static void address_text(const ASN1_OCTET_STRING *address, char *text, size_t size)
+{
+	char numeric[INET6_ADDRSTRLEN] = "?";
+	int len = ASN1_STRING_length(address);
+	if (len == sizeof(struct in_addr))
+		inet_ntop(AF_INET, ASN1_STRING_get0_data(address), numeric, sizeof numeric);
+	else if (len == sizeof(struct in6_addr))
+		inet_ntop(AF_INET6, ASN1_STRING_get0_data(address), numeric, sizeof numeric);
+	snprintf(text, size, "IP:%s", numeric);
+}
+
+/* What a CA wrote into an IA5String may be anything: only what is printable is shown. */
+static void ia5_text(const char *kind, const ASN1_STRING *value, char *text, size_t size)
+{
+	const unsigned char *data = ASN1_STRING_get0_data(value);
+	int len = ASN1_STRING_length(value);
+	size_t used = (size_t)snprintf(text, size, "%s:", kind);
+	for (int i = 0; i < len && used + 1 < size; i++)
+		text[used++] = isgraph(data[i]) ? (char)data[i] : '?';
+	text[used] = '\0';
+}
+
+void pki_names_text(const GENERAL_NAME *name, char *text, size_t size)
+{
+	int type;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+	if (type == GEN_DNS || type == GEN_EMAIL || type == GEN_URI)
+		ia5_text(type == GEN_DNS     ? "DNS"
+			 : type == GEN_EMAIL ? "email"
+					     : "URI",
+			value, text, size);
+	else if (type == GEN_IPADD)
+		address_text(value, text, size);
+	else
+		snprintf(text, size, "other");
 }

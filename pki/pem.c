@@ -19,6 +19,20 @@ void pki_credentials_done(struct pki_credentials *credentials)
 	*credentials = (struct pki_credentials){0};
 }
 
+int pki_credentials_copy(struct pki_credentials *to, const struct pki_credentials *from)
+{
+	*to = (struct pki_credentials){.certificate = from->certificate, .key = from->key};
+	if (to->certificate)
+		X509_up_ref(to->certificate);
+	if (to->key)
+		EVP_PKEY_up_ref(to->key);
+	to->chain = from->chain ? X509_chain_up_ref(from->chain) : NULL;
+	if (!from->chain == !to->chain)
+		return 0;
+	pki_credentials_done(to);
+	return -1;
+}
+
 /*
  * Stands in for OpenSSL's default callback, which asks on the terminal: a server
  * that waits for a passphrase at boot is a server that is down.
@@ -96,7 +110,7 @@ static int key_parse(BIO *bio, const char *path, EVP_PKEY **key, struct pki_erro
 }
 
 /* Only what TLS servers can sign a handshake with (RFC 8446 4.2.3), and nothing weak. */
-static int key_check(const EVP_PKEY *key, const char *path, struct pki_error *error)
+int pki_pem_check_key(const EVP_PKEY *key, const char *path, struct pki_error *error)
 {
 	static const char *const types[] = {"EC", "RSA", "RSA-PSS", "ED25519", "ED448"};
 	bool usable = false;
@@ -114,7 +128,7 @@ static int key_check(const EVP_PKEY *key, const char *path, struct pki_error *er
 	return 0;
 }
 
-static int key_load(const char *path, EVP_PKEY **key, struct pki_error *error)
+int pki_pem_load_key(const char *path, EVP_PKEY **key, struct pki_error *error)
 {
 	struct pki_file file;
 	if (pki_file_read(path, &file, error))
@@ -123,7 +137,12 @@ static int key_load(const char *path, EVP_PKEY **key, struct pki_error *error)
 	int result = bio ? key_parse(bio, path, key, error) : pki_error_memory(error);
 	BIO_free(bio);
 	pki_file_done(&file);
-	return result ? result : key_check(*key, path, error);
+	if (result == 0 && pki_pem_check_key(*key, path, error)) {
+		EVP_PKEY_free(*key);
+		*key = NULL;
+		result = -1;
+	}
+	return result;
 }
 
 static int pair_check(const struct pki_credentials *credentials, const struct pki_pem_files *files,
@@ -161,7 +180,7 @@ int pki_pem_load(
 	if (files->chain && pki_pem_load_certificates(files->chain, out->chain, error))
 		goto out;
 	out->certificate = sk_X509_shift(out->chain);
-	if (key_load(files->key, &out->key, error))
+	if (pki_pem_load_key(files->key, &out->key, error))
 		goto out;
 	result = pair_check(out, files, error);
 out:
@@ -181,12 +200,12 @@ BIO *pki_pem_write_key(EVP_PKEY *key)
 	return bio;
 }
 
-BIO *pki_pem_write_certificates(const struct pki_credentials *credentials)
+BIO *pki_pem_write_certificates(X509 *first, const STACK_OF(X509) * others)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	bool written = bio && PEM_write_bio_X509(bio, credentials->certificate) == 1;
-	for (int i = 0; written && i < sk_X509_num(credentials->chain); i++)
-		written = PEM_write_bio_X509(bio, sk_X509_value(credentials->chain, i)) == 1;
+	bool written = bio && (!first || PEM_write_bio_X509(bio, first) == 1);
+	for (int i = 0; written && i < sk_X509_num(others); i++)
+		written = PEM_write_bio_X509(bio, sk_X509_value(others, i)) == 1;
 	if (!written) {
 		BIO_free(bio);
 		bio = NULL;

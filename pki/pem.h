@@ -14,6 +14,8 @@ struct pki_credentials {
 };
 
 void pki_credentials_done(struct pki_credentials *credentials);
+/* A reference to everything in `from`. Returns 0, or -1 when memory ran out. */
+int pki_credentials_copy(struct pki_credentials *to, const struct pki_credentials *from);
 
 struct pki_pem_files {
 	const char *certificate; /* leaf first, its chain may follow */
@@ -36,8 +38,15 @@ int pki_pem_load(
 int pki_pem_load_certificates(
 	const char *path, STACK_OF(X509) * certificates, struct pki_error *error);
 
-/* Credentials as text; NULL when memory ran out. The caller frees the BIO, which wipes it. */
+/* A private key that is strong enough, alone. */
+int pki_pem_load_key(const char *path, EVP_PKEY **key, struct pki_error *error);
+
+/* The same check for one that comes from elsewhere; `where` begins the error. */
+int pki_pem_check_key(const EVP_PKEY *key, const char *where, struct pki_error *error);
+
+/* As text; NULL when memory ran out. The caller frees the BIO, which wipes it. */
 BIO *pki_pem_write_key(EVP_PKEY *key);
-BIO *pki_pem_write_certificates(const struct pki_credentials *credentials);
+/* First the one, unless it is NULL, then the others, if there are any. */
+BIO *pki_pem_write_certificates(X509 *first, const STACK_OF(X509) * others);
 
 #endif

@@ -1,5 +1,6 @@
 #include "pki/selfsigned.h"
 #include "pki/error.h"
+#include "pki/keys.h"
 #include "pki/names.h"
 
 #include <openssl/err.h>
@@ -21,26 +22,6 @@
 /* RFC 5280 4.1.2.2: positive, at most 20 octets; 126 random bits here. */
 #define SERIAL_BITS 127
 
-static EVP_PKEY *key_make(const struct pki_trustpoint *trustpoint)
-{
-	if (trustpoint->key_type == PKI_KEY_RSA)
-		return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)trustpoint->bits);
-	return EVP_PKEY_Q_keygen(NULL, NULL, "EC", trustpoint->curve);
-}
-
-static bool key_fits(const struct pki_trustpoint *trustpoint, const EVP_PKEY *key)
-{
-	if (trustpoint->key_type == PKI_KEY_RSA)
-		return EVP_PKEY_is_a(key, "RSA") == 1 &&
-		       EVP_PKEY_get_bits(key) == (int)trustpoint->bits;
-	char group[64];
-	if (EVP_PKEY_is_a(key, "EC") != 1 ||
-		EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)
-		return false;
-	/* OpenSSL answers with its own name for the curve: prime256v1. */
-	return EC_curve_nist2nid(trustpoint->curve) == OBJ_txt2nid(group);
-}
-
 static bool serial_set(X509 *certificate)
 {
 	BIGNUM *serial = BN_new();
@@ -58,11 +39,9 @@ static bool validity_set(X509 *certificate)
 	       X509_time_adj_ex(X509_getm_notAfter(certificate), LIFETIME_DAYS, 0, &now);
 }
 
-static bool subject_set(X509 *certificate, const char *common_name)
+static bool subject_set(X509 *certificate, const X509_NAME *name)
 {
-	X509_NAME *name = X509_get_subject_name(certificate);
-	return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
-		       (const unsigned char *)common_name, -1, -1, 0) == 1 &&
+	return X509_set_subject_name(certificate, name) == 1 &&
 	       X509_set_issuer_name(certificate, name) == 1;
 }
 
@@ -106,23 +85,47 @@ static const EVP_MD *digest_for(const EVP_PKEY *key)
 static bool certificate_fill(X509 *certificate, EVP_PKEY *key, const struct pki_names *names)
 {
 	return X509_set_version(certificate, X509_VERSION_3) == 1 && serial_set(certificate) &&
-	       validity_set(certificate) && subject_set(certificate, names->common_name) &&
+	       validity_set(certificate) && subject_set(certificate, names->subject) &&
 	       X509_set_pubkey(certificate, key) == 1 &&
 	       extensions_add(certificate, names, EVP_PKEY_is_a(key, "RSA") == 1) &&
 	       X509_sign(certificate, key, digest_for(key)) > 0;
 }
 
-/* Fills *out also when it fails; the caller disposes of it. */
-static int credentials_make(const struct pki_trustpoint *trustpoint, const struct pki_names *names,
-	struct pki_credentials *out, struct pki_error *error)
+/* The labelled pair, made when it is missing; or a new one of the trustpoint's own. */
+static int keys_get(const struct pki_trustpoint *trustpoint, struct pki_generation *out,
+	struct pki_error *error)
 {
-	*out = (struct pki_credentials){.key = key_make(trustpoint), .certificate = X509_new()};
-	if (!out->key)
-		return pki_error_openssl(
-			error, "trustpoint %s: cannot make a key", trustpoint->name);
-	if (!out->certificate || !certificate_fill(out->certificate, out->key, names))
+	struct pki_key_parameters parameters = pki_keys_parameters(trustpoint);
+	parameters.usage = PKI_USAGE_GENERAL;
+	*out = (struct pki_generation){0};
+	int result = 0;
+	if (trustpoint->key_label)
+		result = pki_keys_load(
+			trustpoint->state_directory, trustpoint->key_label, out, error);
+	if (result || out->number)
+		return result;
+	result = pki_keys_make(&parameters, out, error);
+	if (result == 0 && trustpoint->key_label)
+		return pki_keys_save(
+			trustpoint->state_directory, trustpoint->key_label, out, true, error);
+	/* The file's date says when it was made. */
+	out->facts.key_made = 0;
+	if (result)
+		pki_error_add(error, " (trustpoint %s)", trustpoint->name);
+	return result;
+}
+
+/* Fills *out also when it fails; the caller disposes of it. */
+static int generation_make(const struct pki_trustpoint *trustpoint, const struct pki_names *names,
+	struct pki_generation *out, struct pki_error *error)
+{
+	if (keys_get(trustpoint, out, error))
+		return -1;
+	struct pki_credentials *made = &out->pairs[PKI_PAIR_MAIN];
+	made->certificate = X509_new();
+	if (!made->certificate || !certificate_fill(made->certificate, made->key, names))
 		return pki_error_openssl(error, "trustpoint %s: cannot make a certificate for %s",
-			trustpoint->name, names->common_name);
+			trustpoint->name, names->device);
 	return 0;
 }
 
@@ -131,29 +134,60 @@ static bool is_expired(const X509 *certificate)
 	return ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate), time(NULL)) <= 0;
 }
 
+/* A pair with a label is the right one as it is. */
+static int key_fits(const struct pki_trustpoint *trustpoint, const struct pki_generation *found,
+	bool *fits, struct pki_error *error)
+{
+	const EVP_PKEY *key = found->pairs[PKI_PAIR_MAIN].key;
+	struct pki_generation labelled;
+	if (!trustpoint->key_label) {
+		*fits = !*found->facts.label && pki_keys_fit(trustpoint, key);
+		return 0;
+	}
+	if (pki_keys_load(trustpoint->state_directory, trustpoint->key_label, &labelled, error))
+		return -1;
+	*fits = labelled.number && EVP_PKEY_eq(key, labelled.pairs[PKI_PAIR_MAIN].key) == 1;
+	pki_generation_done(&labelled);
+	return 0;
+}
+
 /* Asks the certificate itself, so that nothing beside it has to be kept in step. */
 static int store_has_fitting(struct pki_store *store, const struct pki_trustpoint *trustpoint,
 	const struct pki_names *names, bool *fits, struct pki_error *error)
 {
-	struct pki_credentials found;
+	struct pki_generation found;
+	int result = 0;
+	*fits = false;
 	if (pki_store_load(store, &found, error))
 		return pki_error_add(
 			error, "; to have a new one made, remove %s/current", store->path);
-	*fits = found.certificate && !is_expired(found.certificate) &&
-		key_fits(trustpoint, found.key) && pki_names_match(names, found.certificate);
-	pki_credentials_done(&found);
+	const X509 *certificate = found.pairs[PKI_PAIR_MAIN].certificate;
+	if (certificate && !is_expired(certificate) && pki_names_match(names, certificate))
+		result = key_fits(trustpoint, &found, fits, error);
+	pki_generation_done(&found);
 	ERR_clear_error();
-	return 0;
+	return result;
 }
 
 static int store_renew(struct pki_store *store, const struct pki_trustpoint *trustpoint,
 	const struct pki_names *names, struct pki_error *error)
 {
-	struct pki_credentials made;
-	int result = credentials_make(trustpoint, names, &made, error);
+	struct pki_generation made;
+	int result = generation_make(trustpoint, names, &made, error);
 	if (result == 0)
 		result = pki_store_save(store, &made, error);
-	pki_credentials_done(&made);
+	pki_generation_done(&made);
+	return result;
+}
+
+int pki_selfsigned_renew(
+	const struct pki_trustpoint *trustpoint, struct pki_store *store, struct pki_error *error)
+{
+	struct pki_names names;
+	if (pki_names_init(&names, trustpoint, error))
+		return -1;
+	int result = store_renew(store, trustpoint, &names, error);
+	pki_names_done(&names);
 	return result;
 }
 

@@ -19,4 +19,8 @@ enum pki_selfsigned {
 int pki_selfsigned_ensure(const struct pki_trustpoint *trustpoint, struct pki_store *store,
 	bool read_only, enum pki_selfsigned *out, struct pki_error *error);
 
+/* Makes a new one whatever there is. Needs the store's lock. */
+int pki_selfsigned_renew(
+	const struct pki_trustpoint *trustpoint, struct pki_store *store, struct pki_error *error);
+
 #endif

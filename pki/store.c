@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CURRENT     "current"
@@ -34,7 +35,7 @@ static void generation_name(int generation, char name[NUMBER_SIZE + 2])
 	snprintf(name, NUMBER_SIZE + 2, "%d", generation);
 }
 
-static int directory_sync(int fd)
+int pki_directory_sync(int fd)
 {
 	/* EINVAL: this file system has nothing to do for a directory (fsync(2)). */
 	return fsync(fd) && errno != EINVAL ? -errno : 0;
@@ -49,17 +50,32 @@ static bool name_is_safe(const char *name)
 		       len;
 }
 
-int pki_store_open(struct pki_store *store, const char *state_directory, const char *name,
-	struct pki_error *error)
+int pki_store_name_check(const char *what, const char *name, struct pki_error *error)
 {
-	*store = (struct pki_store){
-		.state_directory = state_directory, .name = name, .directory = -1, .lock = -1};
-	if (!name_is_safe(name))
-		return pki_error_set(error,
-			"trustpoint name \"%s\": use letters, digits, '-', '_' and '.', "
-			"the first not a '.'",
-			name);
-	if (asprintf(&store->path, "%s/trustpoints/%s", state_directory, name) < 0) {
+	if (name_is_safe(name))
+		return 0;
+	return pki_error_set(error,
+		"%s \"%s\": use letters, digits, '-', '_' and '.', the first not a '.'", what,
+		name);
+}
+
+static const char *kind_directory(enum pki_store_kind kind)
+{
+	return kind == PKI_STORE_KEY_PAIR ? "keys" : "trustpoints";
+}
+
+int pki_store_open(struct pki_store *store, enum pki_store_kind kind, const char *state_directory,
+	const char *name, struct pki_error *error)
+{
+	*store = (struct pki_store){.state_directory = state_directory,
+		.name = name,
+		.kind = kind,
+		.directory = -1,
+		.lock = -1};
+	if (pki_store_name_check(
+		    kind == PKI_STORE_KEY_PAIR ? "key label" : "trustpoint name", name, error))
+		return -1;
+	if (asprintf(&store->path, "%s/%s/%s", state_directory, kind_directory(kind), name) < 0) {
 		store->path = NULL;
 		return pki_error_memory(error);
 	}
@@ -111,39 +127,146 @@ static int store_current_checked(const struct pki_store *store, struct pki_error
 	return generation;
 }
 
-/* Through its number, not through `current`, which may be switched between the two files. */
-static int generation_load(const struct pki_store *store, int generation,
+/* ---- what a generation holds --------------------------------------------------- */
+
+const char *pki_store_key_file(enum pki_pair pair)
+{
+	return pair == PKI_PAIR_ENCRYPTION ? "encryption-" PKI_STORE_KEY : PKI_STORE_KEY;
+}
+
+const char *pki_store_certificate_file(enum pki_pair pair)
+{
+	return pair == PKI_PAIR_ENCRYPTION ? "encryption-" PKI_STORE_CERTIFICATE
+					   : PKI_STORE_CERTIFICATE;
+}
+
+void pki_generation_done(struct pki_generation *generation)
+{
+	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT; pair++)
+		pki_credentials_done(&generation->pairs[pair]);
+	sk_X509_pop_free(generation->ca, X509_free);
+	sk_X509_pop_free(generation->others, X509_free);
+	*generation = (struct pki_generation){0};
+}
+
+int pki_generation_copy(struct pki_generation *to, const struct pki_generation *from)
+{
+	*to = (struct pki_generation){.facts = from->facts, .number = from->number};
+	to->ca = from->ca ? X509_chain_up_ref(from->ca) : NULL;
+	to->others = from->others ? X509_chain_up_ref(from->others) : NULL;
+	bool complete = !from->ca == !to->ca && !from->others == !to->others;
+	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && complete; pair++)
+		complete = pki_credentials_copy(&to->pairs[pair], &from->pairs[pair]) == 0;
+	if (!complete)
+		pki_generation_done(to);
+	return complete ? 0 : -1;
+}
+
+/*
+ * A file of generation `number`; through its number, not through `current`, which may
+ * be switched between two files. NULL with `error` filled when memory ran out.
+ */
+static char *generation_path(
+	const struct pki_store *store, unsigned number, const char *file, struct pki_error *error)
+{
+	char *path;
+	if (asprintf(&path, "%s/%u/%s", store->path, number, file) >= 0)
+		return path;
+	pki_error_memory(error);
+	return NULL;
+}
+
+/* 1: it is there, 0: it is not, -1 with `error` filled. */
+static int file_exists(const char *path, struct pki_error *error)
+{
+	if (faccessat(AT_FDCWD, path, F_OK, 0) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : pki_error_set(error, "%s: %s", path, strerror(errno));
+}
+
+/* In a trustpoint a key goes with a certificate; a labelled key pair has none. */
+static int pair_load_files(const struct pki_store *store, const struct pki_pem_files *files,
 	struct pki_credentials *out, struct pki_error *error)
 {
-	char *key = NULL, *certificate = NULL;
+	int key = file_exists(files->key, error);
+	int certificate = key < 0 ? -1 : file_exists(files->certificate, error);
+	if (certificate < 0)
+		return -1;
+	if (store->kind == PKI_STORE_KEY_PAIR)
+		return key ? pki_pem_load_key(files->key, &out->key, error) : 0;
+	return key || certificate ? pki_pem_load(files, out, error) : 0;
+}
+
+static int pair_load(const struct pki_store *store, unsigned number, enum pki_pair pair,
+	struct pki_credentials *out, struct pki_error *error)
+{
 	int result = -1;
-	*out = (struct pki_credentials){0};
-	if (asprintf(&key, "%s/%d/" PKI_STORE_KEY, store->path, generation) < 0) {
-		key = NULL;
-		pki_error_memory(error);
-		goto out;
+	char *key = generation_path(store, number, pki_store_key_file(pair), error);
+	char *certificate = generation_path(store, number, pki_store_certificate_file(pair), error);
+	if (key && certificate) {
+		struct pki_pem_files files = {.certificate = certificate, .key = key};
+		result = pair_load_files(store, &files, out, error);
 	}
-	if (asprintf(&certificate, "%s/%d/" PKI_STORE_CERTIFICATE, store->path, generation) < 0) {
-		certificate = NULL;
-		pki_error_memory(error);
-		goto out;
-	}
-	struct pki_pem_files files = {.certificate = certificate, .key = key};
-	result = pki_pem_load(&files, out, error);
-out:
 	free(key);
 	free(certificate);
 	return result;
 }
 
-int pki_store_load(struct pki_store *store, struct pki_credentials *out, struct pki_error *error)
+static int certificates_load(const struct pki_store *store, unsigned number, const char *file,
+	STACK_OF(X509) * *out, struct pki_error *error)
 {
-	*out = (struct pki_credentials){0};
+	char *path = generation_path(store, number, file, error);
+	int result = path ? file_exists(path, error) : -1;
+	if (result == 1) {
+		*out = sk_X509_new_null();
+		result = *out ? pki_pem_load_certificates(path, *out, error)
+			      : pki_error_memory(error);
+	}
+	free(path);
+	return result;
+}
+
+static int facts_load(const struct pki_store *store, unsigned number, struct pki_facts *facts,
+	struct pki_error *error)
+{
+	char *path = generation_path(store, number, PKI_FACTS_FILE, error);
+	int result = path ? file_exists(path, error) : -1;
+	if (result == 1)
+		result = pki_facts_read(path, facts, error);
+	free(path);
+	return result;
+}
+
+static int generation_load(const struct pki_store *store, unsigned number,
+	struct pki_generation *out, struct pki_error *error)
+{
+	*out = (struct pki_generation){.number = number};
+	int result = 0;
+	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && result == 0; pair++)
+		result = pair_load(store, number, pair, &out->pairs[pair], error);
+	if (result == 0)
+		result = certificates_load(store, number, PKI_STORE_CA, &out->ca, error);
+	if (result == 0)
+		result = certificates_load(store, number, PKI_STORE_OTHERS, &out->others, error);
+	if (result == 0)
+		result = facts_load(store, number, &out->facts, error);
+	if (result == 0 && !out->pairs[PKI_PAIR_MAIN].key && !out->ca)
+		result = pki_error_set(error, "%s/%u: is empty", store->path, number);
+	if (result)
+		pki_generation_done(out);
+	return result;
+}
+
+int pki_store_load(struct pki_store *store, struct pki_generation *out, struct pki_error *error)
+{
+	*out = (struct pki_generation){0};
 	int generation = store_current_checked(store, error);
 	if (generation <= 0)
 		return generation;
-	return generation_load(store, generation, out, error);
+	return generation_load(store, (unsigned)generation, out, error);
 }
+
+/* ---- writing ----------------------------------------------------------------------- */
 
 /* Opens a directory that is made when missing; either way its name is on the disk then. */
 static int directory_make(int parent, const char *name)
@@ -154,7 +277,7 @@ static int directory_make(int parent, const char *name)
 	int fd = openat(parent, name, DIRECTORY | (parent == AT_FDCWD ? 0 : O_NOFOLLOW));
 	if (fd < 0)
 		return -errno;
-	int result = parent == AT_FDCWD ? 0 : directory_sync(parent);
+	int result = parent == AT_FDCWD ? 0 : pki_directory_sync(parent);
 	if (result == 0)
 		return fd;
 	close(fd);
@@ -163,7 +286,8 @@ static int directory_make(int parent, const char *name)
 
 static int store_directory_make(struct pki_store *store, struct pki_error *error)
 {
-	const char *const steps[] = {store->state_directory, "trustpoints", store->name};
+	const char *const steps[] = {
+		store->state_directory, kind_directory(store->kind), store->name};
 	int parent = AT_FDCWD;
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		int fd = directory_make(parent, steps[i]);
@@ -180,6 +304,19 @@ static int store_directory_make(struct pki_store *store, struct pki_error *error
 	return 0;
 }
 
+/* Asks again and again: flock(2) cannot be told how long to wait. 0 or -errno. */
+static int lock_take(int fd)
+{
+	static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	int tries = PKI_STORE_LOCK_WAIT * 50;
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EINTR && (errno != EWOULDBLOCK || --tries == 0))
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int pki_store_lock(struct pki_store *store, struct pki_error *error)
 {
 	assert(store->lock < 0);
@@ -188,17 +325,17 @@ int pki_store_lock(struct pki_store *store, struct pki_error *error)
 	int fd = openat(store->directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return pki_error_set(error, "%s/lock: %s", store->path, strerror(errno));
-	int result;
-	do {
-		result = flock(fd, LOCK_EX);
-	} while (result && errno == EINTR);
-	if (result) {
-		pki_error_set(error, "%s/lock: %s", store->path, strerror(errno));
-		close(fd);
-		return -1;
+	int result = lock_take(fd);
+	if (result == 0) {
+		store->lock = fd;
+		return 0;
 	}
-	store->lock = fd;
-	return 0;
+	close(fd);
+	if (result == -EWOULDBLOCK)
+		return pki_error_set(error,
+			"another ferrule command is changing %s; try again when it has ended",
+			store->path);
+	return pki_error_set(error, "%s/lock: %s", store->path, strerror(-result));
 }
 
 /* Opens a directory for reading its entries; NULL when it cannot be. */
@@ -211,9 +348,9 @@ static DIR *directory_open(int parent, const char *name)
 	return directory;
 }
 
-static void generation_remove(const struct pki_store *store, const char *name)
+void pki_directory_remove(int parent, const char *name)
 {
-	DIR *directory = directory_open(store->directory, name);
+	DIR *directory = directory_open(parent, name);
 	if (!directory)
 		return;
 	const struct dirent *entry;
@@ -221,7 +358,7 @@ static void generation_remove(const struct pki_store *store, const char *name)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			unlinkat(dirfd(directory), entry->d_name, 0);
 	closedir(directory);
-	unlinkat(store->directory, name, AT_REMOVEDIR);
+	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 /*
@@ -238,13 +375,13 @@ static void store_sweep(const struct pki_store *store)
 	while ((entry = readdir(directory))) {
 		int generation = generation_parse(entry->d_name);
 		if (generation > 0 && generation != current && generation != current - 1)
-			generation_remove(store, entry->d_name);
+			pki_directory_remove(store->directory, entry->d_name);
 	}
 	closedir(directory);
 	unlinkat(store->directory, CURRENT_NEW, 0);
 }
 
-static int bio_create(int directory, const char *name, BIO *bio)
+int pki_bio_create(int directory, const char *name, BIO *bio)
 {
 	char *data;
 	if (!bio)
@@ -253,29 +390,63 @@ static int bio_create(int directory, const char *name, BIO *bio)
 	return pki_file_create(directory, name, data, (size_t)len);
 }
 
-/* Key before certificate: a certificate without its key is worth nothing. */
-static int generation_fill(int directory, const struct pki_credentials *credentials)
+/* Takes the BIO over, which is NULL when memory ran out. */
+static int file_write(int directory, const char *name, BIO *bio)
 {
-	BIO *key = pki_pem_write_key(credentials->key);
-	BIO *certificates = pki_pem_write_certificates(credentials);
-	int result = bio_create(directory, PKI_STORE_KEY, key);
-	if (result == 0)
-		result = bio_create(directory, PKI_STORE_CERTIFICATE, certificates);
-	BIO_free(key);
-	BIO_free(certificates);
-	return result ? result : directory_sync(directory);
+	int result = pki_bio_create(directory, name, bio);
+	BIO_free(bio);
+	return result;
 }
 
-static int generation_write(const struct pki_store *store, int generation,
-	const struct pki_credentials *credentials, struct pki_error *error)
+static int keys_write(int directory, const struct pki_generation *generation)
+{
+	int result = 0;
+	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && result == 0; pair++)
+		if (generation->pairs[pair].key)
+			result = file_write(directory, pki_store_key_file(pair),
+				pki_pem_write_key(generation->pairs[pair].key));
+	return result;
+}
+
+static int certificates_write(int directory, const struct pki_generation *generation)
+{
+	int result = 0;
+	if (generation->ca)
+		result = file_write(
+			directory, PKI_STORE_CA, pki_pem_write_certificates(NULL, generation->ca));
+	if (result == 0 && generation->others)
+		result = file_write(directory, PKI_STORE_OTHERS,
+			pki_pem_write_certificates(NULL, generation->others));
+	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && result == 0; pair++) {
+		const struct pki_credentials *from = &generation->pairs[pair];
+		if (from->certificate)
+			result = file_write(directory, pki_store_certificate_file(pair),
+				pki_pem_write_certificates(from->certificate, from->chain));
+	}
+	return result;
+}
+
+/* Key before certificate: a certificate without its key is worth nothing. */
+static int generation_fill(int directory, const struct pki_generation *generation)
+{
+	int result = keys_write(directory, generation);
+	if (result == 0)
+		result = certificates_write(directory, generation);
+	if (result == 0 && !pki_facts_are_default(&generation->facts))
+		result = file_write(directory, PKI_FACTS_FILE, pki_facts_write(&generation->facts));
+	return result ? result : pki_directory_sync(directory);
+}
+
+static int generation_write(const struct pki_store *store, int number,
+	const struct pki_generation *generation, struct pki_error *error)
 {
 	char name[NUMBER_SIZE + 2];
-	generation_name(generation, name);
+	generation_name(number, name);
 	int result = mkdirat(store->directory, name, 0700) ? -errno : 0;
 	int directory = -1;
 	if (result == 0) {
 		directory = openat(store->directory, name, DIRECTORY | O_NOFOLLOW);
-		result = directory < 0 ? -errno : generation_fill(directory, credentials);
+		result = directory < 0 ? -errno : generation_fill(directory, generation);
 	}
 	if (directory >= 0)
 		close(directory);
@@ -285,12 +456,17 @@ static int generation_write(const struct pki_store *store, int generation,
 	return 0;
 }
 
-/* What the disk gives back must be a pair, else a bad disk would become the identity. */
-static int generation_check(const struct pki_store *store, int generation, struct pki_error *error)
+/* What the disk gives back must be pairs, else a bad disk would become the identity. */
+static int generation_check(const struct pki_store *store, int number,
+	const struct pki_generation *meant, struct pki_error *error)
 {
-	struct pki_credentials found;
-	int result = generation_load(store, generation, &found, error);
-	pki_credentials_done(&found);
+	struct pki_generation found;
+	int result = generation_load(store, (unsigned)number, &found, error);
+	if (result == 0 && (sk_X509_num(found.ca) != sk_X509_num(meant->ca) ||
+				   sk_X509_num(found.others) != sk_X509_num(meant->others)))
+		result = pki_error_set(
+			error, "%s/%d: not what was written to it", store->path, number);
+	pki_generation_done(&found);
 	return result;
 }
 
@@ -301,16 +477,16 @@ static int generation_switch(const struct pki_store *store, int generation)
 	if (symlinkat(name, store->directory, CURRENT_NEW))
 		return -errno;
 	/* The generation's own name is on the disk before anything points to it. */
-	int result = directory_sync(store->directory);
+	int result = pki_directory_sync(store->directory);
 	if (result)
 		return result;
 	if (renameat(store->directory, CURRENT_NEW, store->directory, CURRENT))
 		return -errno;
-	return directory_sync(store->directory);
+	return pki_directory_sync(store->directory);
 }
 
 int pki_store_save(
-	struct pki_store *store, const struct pki_credentials *credentials, struct pki_error *error)
+	struct pki_store *store, const struct pki_generation *generation, struct pki_error *error)
 {
 	assert(store->lock >= 0);
 	store_sweep(store);
@@ -318,9 +494,9 @@ int pki_store_save(
 	if (current < 0)
 		return -1;
 	int next = current + 1;
-	int result = generation_write(store, next, credentials, error);
+	int result = generation_write(store, next, generation, error);
 	if (result == 0)
-		result = generation_check(store, next, error);
+		result = generation_check(store, next, generation, error);
 	if (result == 0) {
 		result = generation_switch(store, next);
 		if (result)
@@ -330,4 +506,18 @@ int pki_store_save(
 	/* By what `current` says now: the new generation stays when only the last sync failed. */
 	store_sweep(store);
 	return result ? -1 : 0;
+}
+
+int pki_store_remove(struct pki_store *store, struct pki_error *error)
+{
+	assert(store->lock >= 0);
+	/* From here on there is none, whatever happens to the rest. */
+	if (unlinkat(store->directory, CURRENT, 0) && errno != ENOENT)
+		return pki_error_set(
+			error, "cannot remove %s/" CURRENT ": %s", store->path, strerror(errno));
+	store_sweep(store);
+	int result = pki_directory_sync(store->directory);
+	if (result)
+		return pki_error_set(error, "%s: %s", store->path, strerror(-result));
+	return 0;
 }

@@ -246,7 +246,8 @@ static bool file_load(struct basic_auth *auth, const struct reading *reading)
 	int fd = open(reading->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	bool is_read = fd >= 0 && fstat(fd, &auth->status) == 0;
 	if (!is_read)
-		refuse(reading, "%s", strerror(errno));
+		refuse(reading, "%s%s", strerror(errno),
+			errno == ENOENT ? "; make it with `htpasswd -B -c FILE NAME`" : "");
 	else
 		is_read = file_read(auth, reading, fd);
 	if (fd >= 0)

@@ -158,13 +158,15 @@ static char *usage_with(const char *usage, char *list)
 static int refuse_words(const char *command, const char *words, const char *usage)
 {
 	if (*words)
-		fprintf(stderr, "ferrule %s: \"%s\" is not one of its words\n", command, words);
+		fprintf(stderr, "ferrule %s: \"%s\" is unknown or incomplete\n", command, words);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }
 
 int cmd_show(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "pki") == 0)
+		return cmd_show_pki(argc, argv);
 	struct options options;
 	char words[WORDS_MAX];
 	char *usage = usage_with("usage: ferrule show STATUS [--json] [-c FILE]\n"

@@ -153,7 +153,7 @@ static void refuse(struct worker *worker, const struct server *server, int fd,
 	worker->row->servers[server->slot].refused++;
 	if (log_limit_pass(&worker->failure_limit, worker->now, &suppressed))
 		log_line(worker->log, CONF_LOG_WARNING,
-			"server=%s peer=%s connection refused: %s (%u such lines suppressed)",
+			"connection server=%s peer=%s cause=\"refused: %s\" suppressed=%u",
 			server->conf->name, address_text(peer, text), cause, suppressed);
 	close(fd);
 }

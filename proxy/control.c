@@ -85,7 +85,10 @@ static int listen_at(const char *run_directory)
 int control_open(const char *run_directory, char *error, size_t error_size)
 {
 	if (mkdir(run_directory, 0755) < 0 && errno != EEXIST) {
-		snprintf(error, error_size, "run_directory %s: %s", run_directory, strerror(errno));
+		snprintf(error, error_size,
+			"run_directory %s: %s; see that the directory above it is there and can be "
+			"written, or choose another",
+			run_directory, strerror(errno));
 		return -1;
 	}
 	int fd = listen_at(run_directory);
@@ -169,7 +172,9 @@ int control_call(
 {
 	int fd = connect_to(run_directory);
 	if (fd < 0) {
-		snprintf(error, error_size, "no ferrule is running with run_directory %s: %s",
+		snprintf(error, error_size,
+			"no ferrule is running with run_directory %s (%s); start it, or name its "
+			"file with -c",
 			run_directory, strerror(-fd));
 		return -1;
 	}

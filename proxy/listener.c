@@ -84,7 +84,10 @@ static int open_group(struct listener *listener, const union conn_address *bound
 static void explain(int error, const char *address, uint16_t port, char *out, size_t size)
 {
 	if (error == -EADDRINUSE)
-		snprintf(out, size, "Port %u in use by another process (%s)", port, address);
+		snprintf(out, size,
+			"Port %u in use by another process (%s); stop that, or choose another port "
+			"or address",
+			port, address);
 	else if (error == -EACCES)
 		snprintf(out, size,
 			"port %u: permission denied; start as root, grant CAP_NET_BIND_SERVICE, or "

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -14,6 +16,20 @@ int log_open_file(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 	return fd < 0 ? -errno : fd;
+}
+
+int log_check_file(const char *path)
+{
+	if (access(path, W_OK) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	char *directory = strdup(path);
+	if (!directory)
+		return -ENOMEM;
+	int result = access(dirname(directory), W_OK | X_OK) < 0 ? -errno : 0;
+	free(directory);
+	return result;
 }
 
 int log_open(struct log *log, const char *target, enum conf_log_level level)

@@ -22,6 +22,9 @@ void log_close(struct log *log);
 /* A file to append lines to, made when it is not there; or -errno. */
 int log_open_file(const char *path);
 
+/* Without writing anything: is it there and can be written, or could be made? 0 or -errno. */
+int log_check_file(const char *path);
+
 void log_line(const struct log *log, enum conf_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

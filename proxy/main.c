@@ -1,5 +1,7 @@
 #include "proxy/commands.h"
 
+#include "pki/pki.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ static const struct {
 	{"show", cmd_show, "status of the running instance"},
 	{"debug", cmd_debug, "log more about TLS sessions, while it runs"},
 	{"probe", cmd_probe, "what this kernel and this OpenSSL can offload"},
+	{"pki", cmd_pki, "key pairs and certificates"},
 };
 
 static void usage(FILE *out)
@@ -36,6 +39,9 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return 0;
 	}
+	/* Not for people: the process that talks to a CA. */
+	if (argc == 2 && strcmp(argv[1], PKI_FETCH_HELPER) == 0)
+		return pki_fetch_helper();
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("ferrule " FERRULE_VERSION);
 		return 0;

@@ -1,14 +1,13 @@
 #include "proxy/server.h"
 
+#include "proxy/trustpoint.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* No trustpoint's name in a file can begin with "_". */
-#define SELFSIGNED_NAME "_self-signed"
 
 #define FAIL(context, ...) messages_add(&(context)->messages->errors, __VA_ARGS__)
 #define WARN(context, ...) messages_add(&(context)->messages->warnings, __VA_ARGS__)
@@ -20,36 +19,6 @@ static bool out_of_memory(const struct server_context *context)
 }
 
 /* ---- identities ---------------------------------------------------------------- */
-
-static void fill_trustpoint(
-	const struct conf *conf, const struct conf_trustpoint *from, struct pki_trustpoint *to)
-{
-	*to = (struct pki_trustpoint){
-		.name = SELFSIGNED_NAME,
-		.state_directory = conf->state_directory,
-		.method = PKI_METHOD_SELFSIGNED,
-		.key_type = PKI_KEY_EC,
-		.curve = "P-256",
-		.bits = 2048,
-		.hostname = conf->hostname,
-		.domain_name = conf->domain_name,
-	};
-	if (!from)
-		return;
-	to->name = from->name;
-	if (from->method == CONF_METHOD_PEM) {
-		to->method = PKI_METHOD_PEM;
-		to->certificate_file = from->files.certificate;
-		to->key_file = from->files.key;
-		to->chain_file = from->files.chain;
-		return;
-	}
-	to->key_type = from->key.type == CONF_KEY_RSA ? PKI_KEY_RSA : PKI_KEY_EC;
-	to->curve = from->key.curve;
-	to->bits = from->key.bits;
-	to->alt_names = (const char *const *)from->subject_alt_name.items;
-	to->alt_name_count = from->subject_alt_name.count;
-}
 
 /*
  * The sentences of the HTTPS server's syslog messages, then what exactly is wrong.
@@ -68,7 +37,8 @@ static void refuse_identity(const struct server_context *context, int line,
 			has_cure ? ""
 				 : "; let ferrule read and write state_directory, and see that "
 				   "its disk has room");
-	else if (access(trustpoint->certificate_file, F_OK) < 0 && errno == ENOENT)
+	else if (trustpoint->method == PKI_METHOD_PEM &&
+		 access(trustpoint->certificate_file, F_OK) < 0 && errno == ENOENT)
 		FAIL(context,
 			"%s:%d: No router certificate for %s: trustpoint \"%s\": there is no %s; "
 			"put the certificate there, or correct files.certificate",
@@ -90,7 +60,7 @@ static bool load_identity(struct server *server, const struct conf_trustpoint *t
 	struct pki_identity *identity = NULL;
 	const char *path = context->conf->path;
 	int line = trustpoint ? trustpoint->line : server->conf->line;
-	fill_trustpoint(context->conf, trustpoint, &parameters);
+	trustpoint_fill(context->conf, trustpoint, &parameters);
 	if (pki_identity_load(&parameters, context->check, &identity, &error) < 0) {
 		refuse_identity(context, line, &parameters, error.text);
 		return false;
@@ -122,8 +92,9 @@ static bool load_anchors(struct server *server, const struct server_context *con
 	struct pki_error error = {""};
 	if (server->conf->client_auth == CONF_CLIENT_AUTH_NONE)
 		return true;
-	const char *file = trustpoint->files.ca ? trustpoint->files.ca : trustpoint->files.chain;
-	if (pki_anchors_load(file, &server->client_anchors, &error) < 0) {
+	struct pki_trustpoint parameters;
+	trustpoint_fill(context->conf, trustpoint, &parameters);
+	if (pki_anchors_load_trustpoint(&parameters, &server->client_anchors, &error) < 0) {
 		FAIL(context, "%s:%d: trustpoint \"%s\": %s", context->conf->path, trustpoint->line,
 			trustpoint->name, error.text);
 		return false;
@@ -327,8 +298,10 @@ static bool open_backend(struct server *server, const struct conf_backend *conf,
 		why = open_socket_backend(server, conf, backend);
 	}
 	if (why)
-		FAIL(context, "%s:%d: server \"%s\": backend %s: %s", context->conf->path, line,
-			server->conf->name, conf->text, why);
+		FAIL(context, "%s:%d: server \"%s\": backend %s: %s; see that it %s, or correct it",
+			context->conf->path, line, server->conf->name, conf->text, why,
+			conf->type == CONF_BACKEND_FILES ? "is a directory that can be read"
+							 : "resolves here");
 	return !why;
 }
 

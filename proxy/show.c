@@ -58,7 +58,7 @@ static void offload_json(FILE *out, const struct show_view *view)
 	json_string(out, view->server->conf->name);
 	fprintf(out,
 		",\"policy\":\"%s\",\"connections\":{\"open\":%" PRIu64 ",\"accepted\":%" PRIu64
-		",\"refused\":%" PRIu64 ",\"handshake_failed\":%" PRIu64
+		",\"refused\":%" PRIu64 ",\"handshakes_failed\":%" PRIu64
 		"},\"offload\":{\"both\":%" PRIu64 ",\"tx\":%" PRIu64 ",\"none\":%" PRIu64
 		"},\"bytes\":{\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}}",
 		conf_offload_name(view->server->conf->offload), sum->open, sum->accepted,
@@ -91,7 +91,7 @@ static void sessions_json(FILE *out, const struct show_view *view)
 	json_string(out, view->server->conf->name);
 	fprintf(out,
 		",\"open\":%" PRIu64 ",\"max_connections\":%u,\"accepted\":%" PRIu64
-		",\"refused\":%" PRIu64 ",\"handshake_failed\":%" PRIu64 "}",
+		",\"refused\":%" PRIu64 ",\"handshakes_failed\":%" PRIu64 "}",
 		sum->open, view->server->conf->max_connections, sum->accepted, sum->refused,
 		sum->handshake_failed);
 }
@@ -150,6 +150,7 @@ char *show_list(void)
 		return NULL;
 	for (size_t i = 0; i < STATUSES; i++)
 		fprintf(out, "  %-20s  %s\n", statuses[i].what, statuses[i].summary);
+	fputs("Keys and certificates, without a running instance: ferrule show pki --help.\n", out);
 	return fclose(out) == 0 ? text : NULL;
 }
 

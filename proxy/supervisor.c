@@ -447,20 +447,25 @@ static char *switch_generation(struct supervisor *supervisor, struct generation 
 	return strdup("the new workers did not start; the log says why");
 }
 
+static bool log_fails(const char *key, const char *path, int result, char *error, size_t size)
+{
+	snprintf(error, size,
+		"log.%s %s: %s; see that its directory is there and can be written, or correct it",
+		key, path, strerror(-result));
+	return false;
+}
+
 /* Both logs; false with a text in `error`. */
 static bool open_logs(const struct conf *conf, struct surroundings *next, char *error, size_t size)
 {
 	int result = log_open(&next->log, conf->log.target, conf->log.level);
-	if (result < 0) {
-		snprintf(error, size, "log.target %s: %s", conf->log.target, strerror(-result));
-		return false;
-	}
+	if (result < 0)
+		return log_fails("target", conf->log.target, result, error, size);
 	next->access_fd = conf->log.access ? log_open_file(conf->log.access) : -1;
 	if (!conf->log.access || next->access_fd >= 0)
 		return true;
-	snprintf(error, size, "log.access %s: %s", conf->log.access, strerror(-next->access_fd));
 	log_close(&next->log);
-	return false;
+	return log_fails("access", conf->log.access, next->access_fd, error, size);
 }
 
 /* Everything but the workers: false with a text in `error`. */
@@ -863,6 +868,24 @@ out:
 	return status;
 }
 
+/* Only a warning: the service manager may make the directory, or its account be another. */
+static void warn_unless_writable(const char *file, const char *key, const char *path)
+{
+	int result = path && *path == '/' ? log_check_file(path) : 0;
+	if (result < 0)
+		fprintf(stderr,
+			"warning: %s: %s %s: %s; see that its directory is there and can be "
+			"written before ferrule runs, or correct it\n",
+			file, key, path, strerror(-result));
+}
+
+static void warn_of_paths(const char *file, const struct conf *conf)
+{
+	warn_unless_writable(file, "log.target", conf->log.target);
+	warn_unless_writable(file, "log.access", conf->log.access);
+	warn_unless_writable(file, "run_directory", conf->run_directory);
+}
+
 int supervisor_check(const char *path)
 {
 	struct supervisor supervisor = {.access_fd = -1, .signal_fd = -1, .control_fd = -1};
@@ -873,6 +896,8 @@ int supervisor_check(const char *path)
 	bool sound = snapshot &&
 		     account_find(snapshot->conf, &supervisor.account, error, sizeof error) &&
 		     ticket_keys_check(snapshot->conf, error, sizeof error) == 0;
+	if (snapshot)
+		warn_of_paths(path, snapshot->conf);
 	if (sound)
 		printf("%s: configuration is sound\n", path);
 	else if (snapshot)

@@ -54,6 +54,8 @@ check_libraries()
             report "$place" "only proxy/ring.c may include <$header>"
             ;;
         libconfig.h:*) report "$place" "only config/*.c may include <$header>" ;;
+        curl/*:pki/*) ;;
+        curl/*) report "$place" "only pki/ may include <$header>" ;;
         linux/tls.h:*) report "$place" "only ktls/kernel.c may include <$header>" ;;
         openssl/ssl.h:proxy/*) report "$place" "proxy/ may not include <$header>: ask ktls/" ;;
         esac

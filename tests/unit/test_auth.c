@@ -182,7 +182,8 @@ static void test_file_is_bounded(void)
 static void test_file_must_be_one(void)
 {
 	CU_ASSERT_PTR_NULL(basic_auth_load("/nonexistent/x", error, sizeof error));
-	CU_ASSERT_STRING_EQUAL(error, "/nonexistent/x: No such file or directory");
+	CU_ASSERT_STRING_EQUAL(error, "/nonexistent/x: No such file or directory; make it with "
+				      "`htpasswd -B -c FILE NAME`");
 	CU_ASSERT_PTR_NULL(basic_auth_load("/tmp", error, sizeof error));
 	CU_ASSERT_STRING_EQUAL(error, "/tmp: not a file");
 	file_write("a\0b", 3);

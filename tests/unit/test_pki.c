@@ -6,6 +6,7 @@
  * -Wl,--wrap=flock,--wrap=time; without a test that arms them the wraps do nothing.
  */
 #include "pki/pki.h"
+#include "pki/pending.h"
 #include "pki/store.h"
 #include "tests/unit/clock.h"
 
@@ -977,6 +978,235 @@ static void test_rivals(void)
 	CU_ASSERT(!is_remade(&trustpoint));
 }
 
+/* ---- everything a trustpoint can have ------------------------------------ */
+
+#define FULL_FILES                                                                                 \
+	"ca.pem certificate.pem encryption-certificate.pem encryption-key.pem facts key.pem "      \
+	"others.pem "
+
+/* Two pairs, a CA, others and facts, from the one self-signed certificate there is. */
+static struct pki_generation full_make(const struct pki_identity *identity, const char *label)
+{
+	struct pki_generation full = {.facts = {.exportable = true, .enrolled = 1700000000}};
+	X509 *certificate = pki_identity_certificate(identity);
+	EVP_PKEY *key = pki_identity_key(identity);
+	for (int pair = 0; pair < PKI_PAIR_COUNT; pair++) {
+		X509_up_ref(certificate);
+		EVP_PKEY_up_ref(key);
+		full.pairs[pair] = (struct pki_credentials){certificate, key, NULL};
+	}
+	full.ca = sk_X509_new_null();
+	full.others = sk_X509_new_null();
+	sk_X509_push(full.ca, X509_dup(certificate));
+	sk_X509_push(full.others, X509_dup(certificate));
+	snprintf(full.facts.label, sizeof full.facts.label, "%s", label);
+	return full;
+}
+
+static int full_save(const char *name, const struct pki_generation *full, struct pki_error *error)
+{
+	struct pki_store store;
+	int result = pki_store_open(&store, PKI_STORE_TRUSTPOINT, scratch, name, error);
+	if (result == 0)
+		result = pki_store_lock(&store, error);
+	if (result == 0)
+		result = pki_store_save(&store, full, error);
+	pki_store_close(&store);
+	return result;
+}
+
+/* The label that the current generation's facts have; "" when there is no generation. */
+static const char *full_label(const char *name)
+{
+	static char label[PKI_LABEL_SIZE];
+	struct pki_store store;
+	struct pki_generation found;
+	struct pki_error error = {""};
+	label[0] = '\0';
+	CU_ASSERT_EQUAL(pki_store_open(&store, PKI_STORE_TRUSTPOINT, scratch, name, &error), 0);
+	CU_ASSERT_EQUAL(pki_store_load(&store, &found, &error), 0);
+	if (found.number) {
+		CU_ASSERT_EQUAL(sk_X509_num(found.ca), 1);
+		CU_ASSERT_EQUAL(sk_X509_num(found.others), 1);
+		CU_ASSERT_PTR_NOT_NULL(found.pairs[PKI_PAIR_ENCRYPTION].certificate);
+		CU_ASSERT(found.facts.exportable && found.facts.enrolled == 1700000000);
+		strcpy(label, found.facts.label);
+	}
+	pki_generation_done(&found);
+	pki_store_close(&store);
+	return label;
+}
+
+static void test_full_generations(void)
+{
+	struct pki_trustpoint trustpoint = device("router1");
+	struct pki_identity *identity = load(&trustpoint);
+	struct pki_generation full = full_make(identity, "K1");
+	struct pki_error error = {""};
+	CU_ASSERT_STRING_EQUAL(full_label("FULL"), "");
+	CU_ASSERT_EQUAL(full_save("FULL", &full, &error), 0);
+	CU_ASSERT_STRING_EQUAL(full_label("FULL"), "K1");
+	CU_ASSERT_STRING_EQUAL(listing("trustpoints/FULL/1"), FULL_FILES);
+	CU_ASSERT_EQUAL(mode_of("trustpoints/FULL/1/encryption-key.pem"), 0600);
+	CU_ASSERT_EQUAL(mode_of("trustpoints/FULL/1/facts"), 0600);
+	pki_generation_done(&full);
+	pki_identity_unref(identity);
+}
+
+/* Every call fails in turn: the one before or the new one, whole, and then it works. */
+static void test_full_failures(void)
+{
+	struct pki_trustpoint trustpoint = device("router1");
+	struct pki_identity *identity = load(&trustpoint);
+	struct pki_generation one = full_make(identity, "ONE"), two = full_make(identity, "TWO");
+	struct pki_error error = {""};
+	bool happened = true;
+	int at = 0;
+	while (happened) {
+		CU_ASSERT_EQUAL(full_save("FULL", &one, &error), 0);
+		seam_arm(CALL_ANY, ++at, EIO);
+		int result = full_save("FULL", &two, &error);
+		happened = seam.happened;
+		memset(&seam, 0, sizeof seam);
+		const char *label = full_label("FULL");
+		CU_ASSERT(strcmp(label, "TWO") == 0 || (result && strcmp(label, "ONE") == 0));
+		CU_ASSERT(result == 0 || strstr(error.text, strerror(EIO)));
+		CU_ASSERT_EQUAL(full_save("FULL", &two, &error), 0);
+		CU_ASSERT_STRING_EQUAL(full_label("FULL"), "TWO");
+	}
+	CU_ASSERT(at > 40);
+	pki_generation_done(&one);
+	pki_generation_done(&two);
+	pki_identity_unref(identity);
+}
+
+static void test_full_crashes(void)
+{
+	struct pki_trustpoint trustpoint = device("router1");
+	struct pki_identity *identity = load(&trustpoint);
+	struct pki_generation one = full_make(identity, "ONE"), two = full_make(identity, "TWO");
+	struct pki_error error = {""};
+	int at = 0, status = CRASHED << 8;
+	while (WEXITSTATUS(status) == CRASHED) {
+		CU_ASSERT_EQUAL(full_save("FULL", &one, &error), 0);
+		fflush(NULL);
+		pid_t child = fork();
+		if (child == 0) {
+			seam_arm(CALL_ANY, at + 1, 0);
+			seam.crash = true;
+			_exit(full_save("FULL", &two, &error) ? 1 : 0);
+		}
+		at++;
+		CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+		const char *label = full_label("FULL");
+		CU_ASSERT(strcmp(label, "TWO") == 0 || strcmp(label, "ONE") == 0);
+	}
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	CU_ASSERT(at > 40);
+	pki_generation_done(&one);
+	pki_generation_done(&two);
+	pki_identity_unref(identity);
+}
+
+/* ---- a request that is out ---------------------------------------------------- */
+
+static int pending_save(EVP_PKEY *key, const char *transaction, struct pki_error *error)
+{
+	struct pki_store store;
+	struct pki_pending pending = {.is_there = true};
+	pending.keys.pairs[PKI_PAIR_MAIN].key = key;
+	pending.keys.facts.requested = 1700000000;
+	strcpy(pending.keys.facts.transactions[0], transaction);
+	int result = pki_store_open(&store, PKI_STORE_TRUSTPOINT, scratch, "TP", error);
+	if (result == 0)
+		result = pki_store_lock(&store, error);
+	if (result == 0)
+		result = pki_pending_save(&store, &pending, error);
+	if (result == 0) {
+		pending.keys.facts.polls = 1;
+		result = pki_pending_update(&store, &pending, error);
+	}
+	pki_store_close(&store);
+	return result;
+}
+
+/* The transaction and the polls of what is pending; "-" when nothing is. */
+static const char *pending_found(EVP_PKEY *key)
+{
+	static char text[128];
+	struct pki_store store;
+	struct pki_pending pending;
+	struct pki_error error = {""};
+	CU_ASSERT_EQUAL(pki_store_open(&store, PKI_STORE_TRUSTPOINT, scratch, "TP", &error), 0);
+	CU_ASSERT_EQUAL(pki_pending_load(&store, &pending, &error), 0);
+	strcpy(text, "-");
+	if (pending.is_there) {
+		CU_ASSERT_EQUAL(EVP_PKEY_eq(pending.keys.pairs[PKI_PAIR_MAIN].key, key), 1);
+		snprintf(text, sizeof text, "%s %u", pending.keys.facts.transactions[0],
+			pending.keys.facts.polls);
+	}
+	pki_pending_done(&pending);
+	pki_store_close(&store);
+	return text;
+}
+
+static void test_pending_failures(void)
+{
+	struct pki_trustpoint trustpoint = device("router1");
+	struct pki_identity *identity = load(&trustpoint);
+	EVP_PKEY *key = pki_identity_key(identity);
+	struct kept kept = kept_read();
+	struct pki_error error = {""};
+	bool happened = true;
+	int at = 0;
+	while (happened) {
+		seam_arm(CALL_ANY, ++at, EIO);
+		int result = pending_save(key, "abc", &error);
+		happened = seam.happened;
+		memset(&seam, 0, sizeof seam);
+		const char *found = pending_found(key);
+		CU_ASSERT(strcmp(found, "abc 1") == 0 ||
+			  (result && (strcmp(found, "-") == 0 || strcmp(found, "abc 0") == 0)));
+		/* What could not be removed is in the way of what is made. */
+		CU_ASSERT(result == 0 || strstr(error.text, strerror(EIO)) ||
+			  strstr(error.text, strerror(EEXIST)) ||
+			  strstr(error.text, strerror(ENOTEMPTY)));
+		CU_ASSERT(kept_is(&kept));
+	}
+	CU_ASSERT(at > 15);
+	CU_ASSERT_EQUAL(pending_save(key, "def", &error), 0);
+	CU_ASSERT_STRING_EQUAL(pending_found(key), "def 1");
+	CU_ASSERT_STRING_EQUAL(listing("trustpoints/TP"), "1 current lock pending ");
+	CU_ASSERT_EQUAL(mode_of("trustpoints/TP/pending"), 0700);
+	CU_ASSERT_EQUAL(mode_of("trustpoints/TP/pending/key.pem"), 0600);
+	pki_identity_unref(identity);
+}
+
+static void test_pending_crashes(void)
+{
+	struct pki_trustpoint trustpoint = device("router1");
+	struct pki_identity *identity = load(&trustpoint);
+	EVP_PKEY *key = pki_identity_key(identity);
+	struct pki_error error = {""};
+	int at = 0, status = CRASHED << 8;
+	while (WEXITSTATUS(status) == CRASHED) {
+		at++;
+		fflush(NULL);
+		pid_t child = fork();
+		if (child == 0) {
+			seam_arm(CALL_ANY, at, 0);
+			seam.crash = true;
+			_exit(pending_save(key, "abc", &error) ? 1 : 0);
+		}
+		CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+		const char *found = pending_found(key);
+		CU_ASSERT(strcmp(found, "-") == 0 || strncmp(found, "abc ", 4) == 0);
+	}
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	CU_ASSERT_STRING_EQUAL(pending_found(key), "abc 1");
+	pki_identity_unref(identity);
+}
+
 /* ---- PEM files ---------------------------------------------------------- */
 
 struct pair {
@@ -1042,11 +1272,12 @@ static void test_pair_is_checked_before_the_switch(void)
 	CU_ASSERT(is_remade(&trustpoint));
 	struct kept kept = kept_read();
 	struct pair mine = pair_make(&ordinary, NULL), other = pair_make(&ordinary, NULL);
-	struct pki_credentials torn = {.certificate = mine.certificate, .key = other.key};
+	struct pki_generation torn = {
+		.pairs = {{.certificate = mine.certificate, .key = other.key}}};
 	struct pki_store store;
 	struct pki_error error = {""};
 
-	CU_ASSERT_EQUAL(pki_store_open(&store, scratch, "TP", &error), 0);
+	CU_ASSERT_EQUAL(pki_store_open(&store, PKI_STORE_TRUSTPOINT, scratch, "TP", &error), 0);
 	CU_ASSERT_EQUAL(pki_store_lock(&store, &error), 0);
 	CU_ASSERT_EQUAL(pki_store_save(&store, &torn, &error), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "does not belong"));
@@ -1446,6 +1677,11 @@ static CU_TestInfo store_tests[] = {
 	{ "every failure when making", test_failures_when_making },
 	{ "a crash at every call when replacing", test_crashes_when_replacing },
 	{ "a crash at every call when making", test_crashes_when_making },
+	{ "two pairs, a CA and facts", test_full_generations },
+	{ "failures when all of it is saved", test_full_failures },
+	{ "a crash at every call when all of it is saved", test_full_crashes },
+	{ "failures when a request is kept", test_pending_failures },
+	{ "a crash at every call when a request is kept", test_pending_crashes },
 	{ "rivals make one identity", test_rivals },
 	CU_TEST_INFO_NULL,
 };

@@ -10,7 +10,9 @@
 #include "proxy/timer.h"
 #include "tests/suite.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -344,6 +346,19 @@ static void test_log_quotes_what_peers_send(void)
 	CU_ASSERT_TRUE(strlen(small) < sizeof small);
 }
 
+static void test_log_files_are_checked(void)
+{
+	char directory[] = "/tmp/ferrule-unit-XXXXXX", path[64];
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	CU_ASSERT_EQUAL(log_check_file(directory), 0);
+	snprintf(path, sizeof path, "%s/log", directory);
+	CU_ASSERT_EQUAL(log_check_file(path), 0);
+	CU_ASSERT_EQUAL(access(path, F_OK), -1); /* nothing is made */
+	snprintf(path, sizeof path, "%s/none/log", directory);
+	CU_ASSERT_EQUAL(log_check_file(path), -ENOENT);
+	rmdir(directory);
+}
+
 static void test_log_limit_counts(void)
 {
 	struct log_limit limit = {.burst = 3};
@@ -511,6 +526,7 @@ static CU_TestInfo ring_tests[] = {
 
 static CU_TestInfo text_tests[] = {
 	{"log quotes what peers send", test_log_quotes_what_peers_send},
+	{"log files are checked", test_log_files_are_checked},
 	{"log limit counts", test_log_limit_counts},
 	{"counters survive their worker", test_stats_survive_their_worker},
 	{"plain HTTP is told from TLS", test_plain_http_is_told_from_tls},

@@ -449,7 +449,7 @@ static void test_offload_and_sessions(void)
 		"web                       3          5         20          2          4\n");
 	expect_status(both_sides, "sessions", true,
 		"{\"servers\":[{\"name\":\"web\",\"open\":3,\"max_connections\":5,\"accepted\":20,"
-		"\"refused\":2,\"handshake_failed\":4}]}\n");
+		"\"refused\":2,\"handshakes_failed\":4}]}\n");
 	expect_status(both_sides, "offload", false,
 		"Kernel TLS: yes\n"
 		"Server           Policy         Both    Tx only User space\n"
@@ -457,7 +457,7 @@ static void test_offload_and_sessions(void)
 	expect_status(both_sides, "offload", true,
 		"{\"kernel_tls\":true,\"servers\":[{\"name\":\"web\",\"policy\":\"auto\","
 		"\"connections\":{\"open\":3,\"accepted\":20,\"refused\":2,"
-		"\"handshake_failed\":4},\"offload\":{\"both\":7,\"tx\":6,\"none\":5},"
+		"\"handshakes_failed\":4},\"offload\":{\"both\":7,\"tx\":6,\"none\":5},"
 		"\"bytes\":{\"in\":0,\"out\":0}}]}\n");
 }
 
