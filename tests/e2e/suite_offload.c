@@ -168,7 +168,7 @@ static void expect_status(const struct fixture *fixture, int64_t open, int64_t a
 	EXPECT_EQUAL(json_number(status, "open"), open);
 	EXPECT_EQUAL(json_number(status, "accepted"), accepted);
 	EXPECT_EQUAL(json_number(status, "refused"), 0);
-	EXPECT_EQUAL(json_number(status, "handshake_failed"), 0);
+	EXPECT_EQUAL(json_number(status, "handshakes_failed"), 0);
 	EXPECT_EQUAL(json_number(status, "both"), harness_has_ktls() ? accepted : 0);
 	EXPECT_EQUAL(json_number(status, "tx"), 0);
 	EXPECT_EQUAL(json_number(status, "none"), harness_has_ktls() ? 0 : accepted);
