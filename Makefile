@@ -36,16 +36,18 @@ PKI_CA   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/responder/*.c))
 PKI      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/*.c) tests/suite.c \
 	$(filter-out tests/e2e/main.c tests/e2e/suite_%.c,$(wildcard tests/e2e/*.c)))
 FUZZ     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH    := load ceiling splice_relay
+BENCH_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c))
 # Seams for tests that make a system call or an allocation fail; inert unless armed.
 WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdirat write \
 	fsync symlinkat renameat unlinkat readlinkat flock time
 
-.PHONY: all run test test-unit test-e2e test-browser test-pki test-guest test-tools san check \
-	analyze fuzz bench install clean
+.PHONY: all run test test-unit test-e2e test-browser test-pki test-bench test-guest test-tools \
+	san check analyze fuzz bench install clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(B)/ferrule
+all: $(B)/ferrule $(BENCH:%=$(B)/bench/%)
 
 $(B)/ferrule: $(OBJECTS)
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
@@ -53,6 +55,16 @@ $(B)/ferrule: $(OBJECTS)
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(COMPILE) -c -o $@ $<
+
+# What drives a proxy in `ferrule bench`.
+$(B)/bench/load: $(B)/bench/load.o $(B)/bench/client.o $(B)/bench/process.o
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
+
+$(B)/bench/ceiling: $(B)/bench/ceiling.o
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
+
+$(B)/bench/splice_relay: $(B)/bench/splice_relay.o
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^
 
 # ---- the demonstration ------------------------------------------------------------------
 
@@ -86,7 +98,7 @@ test-tools: $(B)/test-unit $(B)/test-e2e $(B)/test-pki $(B)/pki-responder $(FUZZ
 test-browser: all
 	$(Q)VARIANT=$(VARIANT) scripts/test browser
 
-test-unit test-e2e test-pki test-guest: all test-tools
+test-unit test-e2e test-pki test-bench test-guest: all test-tools
 	$(Q)VARIANT=$(VARIANT) KERNEL=$(KERNEL) scripts/test $(@:test-%=%)
 
 san:
@@ -134,10 +146,17 @@ analyze:
 
 bench: all
 	$(Q)scripts/setup bench
-	$(Q)bench/peers
+	$(Q)$(B)/ferrule bench peers
+
+LIBEXEC  := $(PREFIX)/libexec/ferrule/bench
 
 install: all
 	install -D -m 755 $(B)/ferrule $(DESTDIR)$(PREFIX)/bin/ferrule
+	install -d $(DESTDIR)$(LIBEXEC)/peers
+	install -m 755 bench/harness $(BENCH:%=$(B)/bench/%) $(DESTDIR)$(LIBEXEC)
+	install -m 644 bench/*.py bench/results.schema.json $(DESTDIR)$(LIBEXEC)
+	install -m 644 bench/peers/* $(DESTDIR)$(LIBEXEC)/peers
+	install -D -m 644 man/ferrule-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule-bench.1
 	install -D -m 644 man/ferrule.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule.1
 	install -D -m 644 man/ferrule-pki.1 $(DESTDIR)$(PREFIX)/share/man/man1/ferrule-pki.1
 	install -D -m 644 man/ferrule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/ferrule.conf.5
@@ -147,4 +166,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(UNIT:.o=.d) $(E2E:.o=.d) $(PKI:.o=.d) $(PKI_CA:.o=.d)
+-include $(OBJECTS:.o=.d) $(BENCH_OBJECTS:.o=.d) $(UNIT:.o=.d) $(E2E:.o=.d) $(PKI:.o=.d) $(PKI_CA:.o=.d)

@@ -57,7 +57,18 @@ static int plan_keep_session(SSL *tls, SSL_SESSION *session)
 }
 
 /* One suite, so that no server can negotiate anything else. */
-static SSL_CTX *plan_tls_new(struct client_plan *plan, int version)
+static int plan_tls_set_suite(SSL_CTX *tls, const struct client_tls *wanted)
+{
+	const char *suite = wanted->suite;
+
+	if (wanted->version == TLS1_3_VERSION)
+		return SSL_CTX_set_ciphersuites(tls, suite ? suite : "TLS_AES_128_GCM_SHA256");
+	return SSL_CTX_set_cipher_list(tls, suite ? suite
+						  : "ECDHE-ECDSA-AES128-GCM-SHA256:"
+						    "ECDHE-RSA-AES128-GCM-SHA256");
+}
+
+static SSL_CTX *plan_tls_new(struct client_plan *plan, const struct client_tls *wanted)
 {
 	/*
 	 * X25519 is agreed upon; TLS 1.2 wants the curve of the server's certificate among the
@@ -68,11 +79,9 @@ static SSL_CTX *plan_tls_new(struct client_plan *plan, int version)
 
 	if (!tls)
 		return NULL;
-	if (!SSL_CTX_set_min_proto_version(tls, version) ||
-		!SSL_CTX_set_max_proto_version(tls, version) ||
-		!SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
-		!SSL_CTX_set_cipher_list(tls, "ECDHE-ECDSA-AES128-GCM-SHA256") ||
-		!SSL_CTX_set1_groups_list(tls, groups)) {
+	if (!SSL_CTX_set_min_proto_version(tls, wanted->version) ||
+		!SSL_CTX_set_max_proto_version(tls, wanted->version) ||
+		!plan_tls_set_suite(tls, wanted) || !SSL_CTX_set1_groups_list(tls, groups)) {
 		SSL_CTX_free(tls);
 		return NULL;
 	}
@@ -100,17 +109,17 @@ static void plan_write_request(struct client_plan *plan, const char *path)
 	plan->request_length = (size_t)written;
 }
 
-int client_plan_init(struct client_plan *plan, enum client_work work, uint16_t port, int version,
-	const char *path, size_t upload_size)
+int client_plan_init(struct client_plan *plan, enum client_work work, uint16_t port,
+	const struct client_tls *tls, const char *path, size_t upload_size)
 {
 	*plan = (struct client_plan){.work = work, .upload_length = upload_size};
 	plan->address.sin_family = AF_INET;
 	plan->address.sin_port = htons(port);
 	plan->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	plan_write_request(plan, path);
-	if (version == 0)
+	if (tls->version == 0)
 		return 0;
-	plan->tls = plan_tls_new(plan, version);
+	plan->tls = plan_tls_new(plan, tls);
 	return plan->tls ? 0 : -1;
 }
 

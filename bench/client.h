@@ -38,13 +38,18 @@ enum client_status {
 
 struct client;
 
+/* How the connections are protected. */
+struct client_tls {
+	int version;       /* TLS1_2_VERSION, TLS1_3_VERSION; 0: plain TCP */
+	const char *suite; /* by OpenSSL's name; NULL: AES-128-GCM, whatever the key */
+};
+
 /*
- * Points the plan at 127.0.0.1:PORT. The version is TLS1_2_VERSION or
- * TLS1_3_VERSION, or 0 for plain TCP. A size above 0 makes the request an upload.
+ * Points the plan at 127.0.0.1:PORT. A size above 0 makes the request an upload.
  * 0, or -1 when libssl refuses.
  */
-int client_plan_init(struct client_plan *plan, enum client_work work, uint16_t port, int version,
-	const char *path, size_t upload_size);
+int client_plan_init(struct client_plan *plan, enum client_work work, uint16_t port,
+	const struct client_tls *tls, const char *path, size_t upload_size);
 void client_plan_done(struct client_plan *plan);
 
 /* The plan must outlive the client, as must epoll_fd. NULL when memory ran out. */

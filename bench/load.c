@@ -2,8 +2,9 @@
  * load: drives a proxy on 127.0.0.1 with one kind of work and prints what that
  * cost the proxy, as one line of NAME=VALUE words:
  *
- *   units=N bytes=N seconds=S cpu_ns=N     (rates)
- *   units=N bytes=0 seconds=S rss_kib=N    (--idle: growth over the last N connections)
+ *   units=N bytes=N seconds=S cpu_ns=N user_ns=N         (rates)
+ *   units=N bytes=0 seconds=S rss_kib=N kernel_kib=N     (idle: growth over the last N
+ *                                                        connections)
  *
  * Exit status 0, 1 with the reason on standard error, 2 for wrong usage. Any
  * failed connection is a failed run: figures with errors in them mean nothing.
@@ -27,13 +28,13 @@
 #define IDLE_BASE       100   /* connections opened before memory is first read */
 #define IDLE_OPENING    16    /* connections that shake hands at the same time */
 #define IDLE_SETTLE_MS  500   /* for what proxies release shortly after a request */
-#define CONNECTIONS_MAX 18000 /* under the descriptor limit of 20,000 */
+#define CONNECTIONS_MAX 1000000
 #define NANOSECONDS     1000000000u
 
 struct options {
 	enum client_work work;
 	bool idle;
-	int version; /* TLS1_2_VERSION, TLS1_3_VERSION; 0: plain */
+	struct client_tls tls;
 	uint16_t port;
 	const char *path;
 	size_t upload_size;
@@ -147,7 +148,7 @@ static int load_prime(struct load *load)
 static int load_measure_rate(
 	struct load *load, const struct options *options, const struct process_tree *tree)
 {
-	uint64_t before, after;
+	struct process_cpu before, after;
 
 	for (size_t i = 0; i < options->connections; i++) {
 		if (load_add_client(load) != 0)
@@ -162,8 +163,10 @@ static int load_measure_rate(
 		load_spend(load, options->seconds, options->units) != 0 ||
 		process_tree_cpu(tree, &after) != 0)
 		return load->error ? -1 : load_fail(load, "the proxy has gone");
-	printf("units=%" PRIu64 " bytes=%" PRIu64 " seconds=%.3f cpu_ns=%" PRIu64 "\n", load->units,
-		load->plan.bytes, (double)(load_clock() - start) / NANOSECONDS, after - before);
+	printf("units=%" PRIu64 " bytes=%" PRIu64 " seconds=%.3f cpu_ns=%" PRIu64
+	       " user_ns=%" PRIu64 "\n",
+		load->units, load->plan.bytes, (double)(load_clock() - start) / NANOSECONDS,
+		after.nanoseconds - before.nanoseconds, process_cpu_user(&before, &after));
 	return 0;
 }
 
@@ -188,24 +191,39 @@ static int load_park(struct load *load, size_t total)
 	return 0;
 }
 
+struct memory {
+	uint64_t rss, kernel; /* KiB */
+};
+
+static int load_read_memory(
+	struct load *load, const struct process_tree *tree, struct memory *memory)
+{
+	if (process_tree_rss(tree, &memory->rss) != 0 ||
+		process_kernel_memory(&memory->kernel) != 0)
+		return load_fail(load, "the proxy's memory cannot be read");
+	return 0;
+}
+
+static uint64_t growth(uint64_t before, uint64_t after)
+{
+	return after > before ? after - before : 0;
+}
+
 /* The growth between two readings, so that what is there anyway does not count. */
 static int load_measure_idle(
 	struct load *load, const struct options *options, const struct process_tree *tree)
 {
 	const uint64_t start = load_clock();
-	uint64_t before, after;
+	struct memory before, after;
 
 	load->parks = true;
-	if (load_park(load, IDLE_BASE) != 0)
+	if (load_park(load, IDLE_BASE) != 0 || load_read_memory(load, tree, &before) != 0 ||
+		load_park(load, IDLE_BASE + options->connections) != 0 ||
+		load_read_memory(load, tree, &after) != 0)
 		return -1;
-	if (process_tree_rss(tree, &before) != 0)
-		return load_fail(load, "the proxy's memory cannot be read");
-	if (load_park(load, IDLE_BASE + options->connections) != 0)
-		return -1;
-	if (process_tree_rss(tree, &after) != 0)
-		return load_fail(load, "the proxy's memory cannot be read");
-	printf("units=%zu bytes=0 seconds=%.3f rss_kib=%" PRIu64 "\n", options->connections,
-		(double)(load_clock() - start) / NANOSECONDS, after > before ? after - before : 0);
+	printf("units=%zu bytes=0 seconds=%.3f rss_kib=%" PRIu64 " kernel_kib=%" PRIu64 "\n",
+		options->connections, (double)(load_clock() - start) / NANOSECONDS,
+		growth(before.rss, after.rss), growth(before.kernel, after.kernel));
 	return 0;
 }
 
@@ -226,8 +244,8 @@ static int load_start(const struct options *options)
 	struct load load = {.epoll_fd = -1};
 	int result = -1;
 
-	if (client_plan_init(&load.plan, options->work, options->port, options->version,
-		    options->path, options->upload_size) != 0) {
+	if (client_plan_init(&load.plan, options->work, options->port, &options->tls, options->path,
+		    options->upload_size) != 0) {
 		load.error = "libssl refuses the plan";
 		goto out;
 	}
@@ -252,7 +270,7 @@ out:
 
 static int usage(void)
 {
-	fputs("usage: load --port PORT --process PID [--tls 1.2|1.3]\n"
+	fputs("usage: load --port PORT --process PID [--tls 1.2|1.3] [--suite NAME]\n"
 	      "            [--work responses|uploads|handshakes|resumptions|idle]\n"
 	      "            [--path /PATH] [--upload-size BYTES] [--connections N]\n"
 	      "            [--warmup SECONDS] [--seconds SECONDS] [--units N]\n"
@@ -288,9 +306,9 @@ static int options_parse_work(struct options *options, const char *word)
 static int options_parse_version(struct options *options, const char *word)
 {
 	if (strcmp(word, "1.2") == 0)
-		options->version = TLS1_2_VERSION;
+		options->tls.version = TLS1_2_VERSION;
 	else if (strcmp(word, "1.3") == 0)
-		options->version = TLS1_3_VERSION;
+		options->tls.version = TLS1_3_VERSION;
 	else
 		return -1;
 	return 0;
@@ -301,6 +319,7 @@ static const struct option option_names[] = {
 	{"port",        required_argument, NULL, 'p'},
 	{"process",     required_argument, NULL, 'P'},
 	{"tls",         required_argument, NULL, 't'},
+	{"suite",       required_argument, NULL, 'S'},
 	{"work",        required_argument, NULL, 'w'},
 	{"path",        required_argument, NULL, 'a'},
 	{"upload-size", required_argument, NULL, 'u'},
@@ -324,6 +343,9 @@ static int options_set(struct options *options, int option)
 		return 0;
 	case 't':
 		return options_parse_version(options, optarg);
+	case 'S':
+		options->tls.suite = optarg;
+		return 0;
 	case 'w':
 		return options_parse_work(options, optarg);
 	case 'a':
@@ -357,7 +379,7 @@ static bool options_are_sound(const struct options *options)
 	return options->port > 0 && options->process > 0 && options->connections > 0 &&
 	       options->connections <= CONNECTIONS_MAX && options->path[0] == '/' &&
 	       strlen(options->path) < 128 && options->warmup >= 0 && options->seconds > 0 &&
-	       options->units > 0 && (!shakes || options->version != 0) &&
+	       options->units > 0 && (!shakes || options->tls.version != 0) &&
 	       (options->work == CLIENT_UPLOADS) == (options->upload_size > 0);
 }
 

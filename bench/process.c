@@ -9,24 +9,32 @@
 #include <string.h>
 #include <time.h>
 
-/* The parent of a process, or -1 when it has gone. */
-static pid_t process_parent(pid_t pid)
+/* What is of interest in /proc/PID/stat. */
+struct process_stat {
+	pid_t parent;
+	uint64_t user_ticks, system_ticks;
+};
+
+static int process_stat_read(pid_t pid, struct process_stat *stat)
 {
 	char path[64], line[512];
-	int parent = -1;
+	int result = -ENODATA;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
-		return -1;
+		return -errno;
 	if (fgets(line, sizeof(line), file)) {
 		/* proc(5): the name in parentheses may itself hold spaces and parentheses. */
 		const char *rest = strrchr(line, ')');
-		if (!rest || sscanf(rest, ") %*c %d", &parent) != 1)
-			parent = -1;
+		if (rest &&
+			sscanf(rest,
+				") %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64,
+				&stat->parent, &stat->user_ticks, &stat->system_ticks) == 3)
+			result = 0;
 	}
 	fclose(file);
-	return parent;
+	return result;
 }
 
 static int tree_add(struct process_tree *tree, pid_t pid)
@@ -51,7 +59,8 @@ static int tree_add_children(struct process_tree *tree, size_t parent)
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (process_parent(pid) != tree->pids[parent])
+		struct process_stat stat;
+		if (process_stat_read(pid, &stat) != 0 || stat.parent != tree->pids[parent])
 			continue;
 		tree->is_worker[parent] = false;
 		result = tree_add(tree, pid);
@@ -69,10 +78,11 @@ int process_tree_read(struct process_tree *tree, pid_t root)
 	return result;
 }
 
-int process_tree_cpu(const struct process_tree *tree, uint64_t *nanoseconds)
+int process_tree_cpu(const struct process_tree *tree, struct process_cpu *cpu)
 {
-	*nanoseconds = 0;
+	*cpu = (struct process_cpu){0};
 	for (size_t i = 0; i < tree->count; i++) {
+		struct process_stat stat;
 		struct timespec used;
 		clockid_t clock;
 
@@ -85,9 +95,25 @@ int process_tree_cpu(const struct process_tree *tree, uint64_t *nanoseconds)
 			return -error;
 		if (clock_gettime(clock, &used) != 0)
 			return -errno;
-		*nanoseconds += (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+		int result = process_stat_read(tree->pids[i], &stat);
+		if (result != 0)
+			return result;
+		cpu->nanoseconds += (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+		cpu->user_ticks += stat.user_ticks;
+		cpu->system_ticks += stat.system_ticks;
 	}
 	return 0;
+}
+
+uint64_t process_cpu_user(const struct process_cpu *before, const struct process_cpu *after)
+{
+	const uint64_t user = after->user_ticks - before->user_ticks;
+	const uint64_t all = user + after->system_ticks - before->system_ticks;
+	const uint64_t nanoseconds = after->nanoseconds - before->nanoseconds;
+
+	if (all == 0)
+		return nanoseconds;
+	return (uint64_t)((double)nanoseconds * (double)user / (double)all);
 }
 
 static int process_rss(pid_t pid, uint64_t *kib)
@@ -122,4 +148,23 @@ int process_tree_rss(const struct process_tree *tree, uint64_t *kib)
 		*kib += one;
 	}
 	return 0;
+}
+
+int process_kernel_memory(uint64_t *kib)
+{
+	static const char *const names[] = {"Slab:", "KernelStack:", "PageTables:"};
+	char line[256];
+
+	*kib = 0;
+	FILE *file = fopen("/proc/meminfo", "re");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			if (strncmp(line, names[i], strlen(names[i])) == 0)
+				*kib += strtoull(line + strlen(names[i]), NULL, 10);
+		}
+	}
+	fclose(file);
+	return *kib > 0 ? 0 : -ENODATA;
 }

@@ -26,6 +26,7 @@ int cmd_reload(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_debug(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
 /* `ferrule show pki ...`, from "show" on. */
 int cmd_show_pki(int argc, char **argv);

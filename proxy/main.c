@@ -17,6 +17,7 @@ static const struct {
 	{"debug", cmd_debug, "log more about TLS sessions, while it runs"},
 	{"probe", cmd_probe, "what this kernel and this OpenSSL can offload"},
 	{"pki", cmd_pki, "key pairs and certificates"},
+	{"bench", cmd_bench, "what TLS costs on this machine, beside other proxies"},
 };
 
 static void usage(FILE *out)

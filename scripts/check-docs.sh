@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks that the documents say what the program does: the manual pages are
-# clean, ferrule(1) knows every command and option of `ferrule --help`,
+# clean, ferrule(1) and the pages of commands know every command and option of `ferrule --help`,
 # ARCHITECTURE.md shows the state table there is, and links between files lead
 # somewhere. $FERRULE is the program asked, by default the one make check built.
 set -eu
@@ -27,15 +27,16 @@ manual_text()
 }
 
 # Every command of `ferrule --help` has its entry, and every option that a
-# command's own help shows is named.
+# command's own help shows is named there or on the command's own page.
 check_commands()
 {
     local page=man/ferrule.1 text command option commands
-    text=$(manual_text "$page")
     commands=$("$ferrule" --help | sed -n 's/^  \([a-z][a-z-]*\)  *[^ ].*/\1/p')
     [[ -n $commands ]] || report "$ferrule" "--help names no commands"
     for command in $commands; do
         grep -q "^\.It Ic $command\b" "$page" || report "$page" "has no entry for \"ferrule $command\""
+        text=$(manual_text "$page")
+        [[ ! -e man/ferrule-$command.1 ]] || text+=$(manual_text "man/ferrule-$command.1")
         while read -r option; do
             grep -qwF -e "$option" <<<"$text" ||
                 report "$page" "does not name $option of \"ferrule $command\""

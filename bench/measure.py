@@ -1,0 +1,165 @@
+"""Takes samples: runs the load and reads what it and the other tools print."""
+
+import re
+import subprocess
+
+from environment import Failure
+
+GIB, MIB = 1 << 30, 1 << 20
+LIMIT_SECONDS = 60   # on top of what a measurement is meant to take
+
+# wrk has no 99.9th percentile in its own report.
+WRK_REPORT = """
+done = function(summary, latency)
+    local errors = summary.errors
+    io.write(string.format(
+        "requests=%d duration_us=%d errors=%d p50=%d p99=%d p999=%d\\n",
+        summary.requests, summary.duration,
+        errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""
+
+# wrk takes no TLS options, but libssl reads them from here.
+WRK_OPENSSL = """
+openssl_conf = main
+[main]
+ssl_conf = ssl
+[ssl]
+system_default = defaults
+[defaults]
+MinProtocol = TLSv{version}
+MaxProtocol = TLSv{version}
+Ciphersuites = TLS_AES_128_GCM_SHA256
+CipherString = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
+Groups = X25519:P-256
+"""
+
+
+def parse_words(line):
+    """NAME=NUMBER words, as bench/load and the wrk report print them."""
+    return {name: float(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", line)}
+
+
+def parse_speed(text):
+    """The line of `openssl speed -mr` with the result: bytes per second."""
+    found = re.findall(r"^\+F:\d+:[^:]*:([0-9.]+)", text, re.MULTILINE)
+    if not found:
+        raise Failure("openssl speed prints no result")
+    return float(found[-1])
+
+
+def figures_of(yields, counts):
+    """The figures of a kind of work (cells.FIGURES) from the counts of bench/load. A count of
+    nothing is no measurement: ValueError."""
+    units, seconds = counts["units"], counts["seconds"]
+    if units <= 0 or seconds <= 0 or (yields == "bodies" and counts["bytes"] <= 0):
+        raise ValueError("nothing was done in the time")
+    if yields == "idle":
+        return {"rss": counts["rss_kib"] / units, "kernel": counts["kernel_kib"] / units}
+    cpu = counts["cpu_ns"] / 1e9
+    busy = {"busy": 100 * cpu / seconds}
+    if yields == "bodies":
+        gib = counts["bytes"] / GIB
+        return {"cpu": cpu / gib, "cpu_user": counts["user_ns"] / 1e9 / gib,
+                "cpu_system": (counts["cpu_ns"] - counts["user_ns"]) / 1e9 / gib,
+                "throughput": counts["bytes"] / MIB / seconds, **busy}
+    each = {"cpu": cpu / units * 1e6}
+    if yields == "handshakes":
+        if cpu <= 0:
+            raise ValueError("no CPU time was booked")
+        return {**each, "rate": units / seconds, "cpu_rate": units / cpu, **busy}
+    return {**each, **busy}
+
+
+def latency_of(counts):
+    if counts["errors"] > 0 or counts["requests"] <= 0 or counts["duration_us"] <= 0:
+        raise ValueError(f"wrk: {counts['errors']:.0f} errors in {counts['requests']:.0f} requests")
+    return {"rate": counts["requests"] / counts["duration_us"] * 1e6, "p50": counts["p50"],
+            "p99": counts["p99"], "p99.9": counts["p999"]}
+
+
+def _run(command, limit, what, **options):
+    try:
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True,
+                              timeout=limit, check=False, **options)
+    except subprocess.TimeoutExpired as late:
+        raise Failure(f"{what}: not ready within {limit:.0f} s") from late
+    if done.returncode != 0:
+        raise Failure(f"{what}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+class Meter:
+    def __init__(self, environment, warmup, seconds):
+        self.environment = environment
+        self.warmup, self.seconds = warmup, seconds
+        self.limit = LIMIT_SECONDS + warmup + seconds
+
+    def sample(self, cell, subject):
+        """Figures of a freshly started proxy, so that none inherits memory or connections."""
+        try:
+            if subject.kind == "ceiling":
+                figures = figures_of(cell.yields, self._ceiling(cell))
+                # The client's half runs on the same core, so only the server's CPU time counts.
+                return {name: figures[name] for name in ("cpu", "cpu_rate")}
+            process = self.environment.start_proxy(subject, cell)
+            try:
+                figures = figures_of(cell.yields, self._load(cell, subject, process.pid))
+                if cell.yields == "latency":
+                    figures |= latency_of(self._wrk(cell, subject))
+            finally:
+                self.environment.stop_proxy(process)
+            return figures
+        except ValueError as nothing:
+            raise Failure(str(nothing)) from nothing
+
+    def _pin(self, core, command):
+        return ["taskset", "-c", core, *command]
+
+    def _times(self):
+        return ["--warmup", self.warmup, "--seconds", self.seconds]
+
+    def _ceiling(self, cell):
+        command = [self.environment.programs / "ceiling",
+                   "--certificate", self.environment.certificate(cell.key),
+                   "--key", self.environment.key(cell.key), "--tls", cell.version,
+                   "--work", cell.work, *self._times()]
+        return parse_words(_run(self._pin(self.environment.proxy_core, command), self.limit,
+                                "ceiling"))
+
+    def _load(self, cell, subject, pid):
+        command = [self.environment.programs / "load", "--port", subject.port,
+                   "--process", pid, "--work", cell.work,
+                   "--connections", cell.connections, *self._times()]
+        if cell.yields != "handshakes" or cell.work == "resumptions":
+            command += ["--path", cell.path]
+        if not subject.is_plain:
+            command += ["--tls", cell.version]
+            if cell.suite:
+                command += ["--suite", cell.suite]
+        if cell.upload:
+            command += ["--upload-size", cell.upload]
+        # Thousands of handshakes come before connections are idle.
+        limit = self.limit + cell.connections / 100
+        return parse_words(_run(self._pin(self.environment.load_core, command), limit, "load"))
+
+    def _wrk(self, cell, subject):
+        scratch = self.environment.scratch
+        report, settings = scratch / "wrk.lua", scratch / "wrk-openssl.cnf"
+        report.write_text(WRK_REPORT)
+        settings.write_text(WRK_OPENSSL.format(version=cell.version))
+        scheme = "http" if subject.is_plain else "https"
+        # Whole seconds are all that wrk knows.
+        command = ["env", f"OPENSSL_CONF={settings}", "wrk", "--threads", 1,
+                   "--connections", cell.connections, "--duration", max(1, round(self.seconds)),
+                   "--script", report, f"{scheme}://127.0.0.1:{subject.port}{cell.path}"]
+        text = _run(self._pin(self.environment.load_core, command), self.limit, "wrk")
+        return parse_words(text[text.index("requests="):])
+
+    def pure_cipher(self, name, block):
+        """Bytes per second of the cipher alone, on the proxy's core, as openssl speed has it."""
+        command = ["openssl", "speed", "-mr", "-seconds", max(1, round(self.seconds)),
+                   "-bytes", block, "-evp", name]
+        return parse_speed(_run(self._pin(self.environment.proxy_core, command), self.limit,
+                                "openssl speed"))

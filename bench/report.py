@@ -1,0 +1,151 @@
+"""Medians, spreads and ratios of samples, and the table made of them."""
+
+import statistics
+
+WIDTH = 80
+
+# Columns of a subcommand's table after the subject: heading, figure, width.
+COLUMNS = {
+    "ciphers": (("s/GiB", "cpu", 7), ("user", "cpu_user", 6), ("system", "cpu_system", 7),
+                ("MiB/s", "throughput", 7)),
+    "handshakes": (("CPU us", "cpu", 9), ("/s", "rate", 9), ("/CPU-s", "cpu_rate", 9)),
+    "requests": (("CPU us", "cpu", 7), ("req/s", "rate", 8), ("p50 us", "p50", 7),
+                 ("p99", "p99", 7), ("p99.9", "p99.9", 7)),
+    "connections": (("RSS KiB", "rss", 9), ("kernel KiB", "kernel", 11)),
+    "peers": (("median", None, 8), ("busy", "busy", 6)),
+}
+
+
+def short(number):
+    """Three digits that matter, without an exponent."""
+    if number is None:
+        return "-"
+    return f"{number:.0f}" if number >= 100 else f"{number:.1f}" if number >= 10 else f"{number:.2f}"
+
+
+def spread(values):
+    """Median, least and most; None of nothing."""
+    if not values:
+        return None
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+class Summary:
+    """Samples are dictionaries of round, cell, subject and figures, in the order taken."""
+
+    def __init__(self, samples, baseline):
+        self.baseline = baseline
+        self.by_place = {}
+        for sample in samples:
+            place = self.by_place.setdefault((sample["cell"], sample["subject"]), {})
+            place[sample["round"]] = sample["figures"]
+
+    def subjects(self, cell):
+        return [subject for name, subject in self.by_place if name == cell]
+
+    def count(self, cell, subject):
+        return len(self.by_place.get((cell, subject), {}))
+
+    def spread(self, cell, subject, figure):
+        rounds = self.by_place.get((cell, subject), {}).values()
+        return spread([figures[figure] for figures in rounds if figure in figures])
+
+    def median(self, cell, subject, figure):
+        found = self.spread(cell, subject, figure)
+        return found and found["median"]
+
+    def ratio(self, cell, subject, figure):
+        """Of neighbours within one round, because the machine's speed changes between rounds:
+        ferrule's cost over the subject's, or the other way round, as the baseline says."""
+        mine, theirs = (self.by_place.get((cell, name), {}) for name in ("ferrule", subject))
+        if subject == "ferrule":
+            return None
+        ratios = []
+        for number in mine.keys() & theirs.keys():
+            above, below = mine[number].get(figure), theirs[number].get(figure)
+            if self.baseline == "/ferrule":
+                above, below = below, above
+            if above is not None and below:
+                ratios.append(above / below)
+        return spread(ratios)
+
+    def as_list(self, cells):
+        found = []
+        for cell in cells:
+            for subject in self.subjects(cell.name):
+                for figure, unit in cell.figures.items():
+                    values = self.spread(cell.name, subject, figure)
+                    if values is None:
+                        continue
+                    entry = {"cell": cell.name, "subject": subject, "figure": figure, "unit": unit,
+                             "samples": self.count(cell.name, subject), **values}
+                    ratio = self.ratio(cell.name, subject, figure)
+                    if ratio and figure == cell.primary:
+                        entry["ferrule_ratio"] = ratio
+                    found.append(entry)
+        return found
+
+    def ranking(self, cells):
+        """(cell, subject) of a group of cells, the cheapest first."""
+        places = [(cell, subject) for cell in cells for subject in self.subjects(cell.name)
+                  if self.median(cell.name, subject, cell.primary) is not None]
+        return sorted(places, key=lambda place: self.median(
+            place[0].name, place[1], place[0].primary))
+
+
+def _row(label, cells, columns, summary, cell, subject):
+    line = f"  {label[:cells]:<{cells}}"
+    for _, figure, width in columns:
+        number = summary.median(cell.name, subject, figure or cell.primary)
+        text = short(number) if figure != "busy" or number is None else f"{number:.0f}%"
+        line += f"{text:>{width}}"
+    values = summary.spread(cell.name, subject, cell.primary)
+    line += f"  {short(values['min']) + '..' + short(values['max']):<12}"
+    ratio = summary.ratio(cell.name, subject, cell.primary)
+    if ratio:
+        line += f"{ratio['median']:>8.2f}"
+    return line.rstrip()
+
+
+def _heading(title, label, columns, baseline):
+    line = f"{title:<{label + 2}}" + "".join(f"{name:>{width}}" for name, _, width in columns)
+    return f"{line}  {'min..max':<12}{baseline:>8}"
+
+
+def _brief(cipher):
+    return cipher.replace("AES-", "AES").replace("-POLY1305", "")
+
+
+def _mode(subject):
+    """What carries the records: user space, or the kernel in one or both directions."""
+    return {"ferrule": "user"}.get(subject, subject.removeprefix("ferrule-"))
+
+
+def groups_of(cells):
+    groups = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    return groups
+
+
+def table(subcommand, cells, summary):
+    """The samples as text that fits a terminal."""
+    columns = COLUMNS[subcommand]
+    label = WIDTH - 24 - sum(width for _, _, width in columns)
+    lines = []
+    if subcommand == "ciphers":
+        for group, members in groups_of(cells).items():
+            lines.append(_heading(f"{group}, fastest first", label, columns, "/user"))
+            for place, (cell, subject) in enumerate(summary.ranking(members), 1):
+                name = f"{place:2} {cell.version} {_brief(cell.cipher)} {_mode(subject)}"
+                lines.append(_row(name, label, columns, summary, cell, subject))
+            lines.append("")
+        return lines
+    for cell in cells:
+        found = summary.subjects(cell.name)
+        if found:
+            lines.append(_heading(f"{cell.name}, {cell.figures[cell.primary]}", label, columns,
+                                  summary.baseline))
+            lines += [_row(subject, label, columns, summary, cell, subject) for subject in found]
+            lines.append("")
+    return lines

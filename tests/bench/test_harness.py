@@ -1,0 +1,175 @@
+"""The harness's arithmetic and parsers."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+# pylint: disable=wrong-import-position
+import cells
+import measure
+import record
+import report
+import subjects
+from environment import Failure
+
+RATES = {"units": 4, "bytes": 2 * measure.GIB, "seconds": 2, "cpu_ns": 1e9, "user_ns": 7.5e8}
+
+
+def sample(number, subject, cpu, cell="c"):
+    return {"round": number, "cell": cell, "subject": subject, "figures": {"cpu": cpu}}
+
+
+class Parsers(unittest.TestCase):
+    def test_words(self):
+        self.assertEqual(measure.parse_words("units=3 seconds=0.500 cpu_ns=7\n"),
+                         {"units": 3, "seconds": 0.5, "cpu_ns": 7})
+        self.assertEqual(measure.parse_words("nothing here"), {})
+
+    def test_speed(self):
+        text = ("+DT:AES-128-GCM:1:16384\n+R:303423:AES-128-GCM:1.000000\n"
+                "+H:16384\n+F:22:AES-128-GCM:4971282432.00\n")
+        self.assertEqual(measure.parse_speed(text), 4971282432)
+        with self.assertRaises(Failure):
+            measure.parse_speed("speed: Unknown cipher")
+
+    def test_schema(self):
+        schema = {"type": "object", "required": ["a"], "additionalProperties": False,
+                  "properties": {"a": {"type": "array", "minItems": 1, "items": {
+                      "type": "integer", "minimum": 1}}, "b": {"type": "string", "pattern": "^x"},
+                      "c": {"enum": [1]}}}
+        self.assertEqual(record.schema_errors({"a": [1, 2], "b": "xy", "c": 1}, schema), [])
+        for bad in ({}, {"a": []}, {"a": [0]}, {"a": [True]}, {"a": ["1"]}, {"a": 1}, [],
+                    {"a": [1], "b": "y"}, {"a": [1], "c": 2}, {"a": [1], "d": 0}):
+            self.assertEqual(len(record.schema_errors(bad, schema)), 1, bad)
+
+    def test_csv(self):
+        cell = cells.Cell("c", "g", "responses", "requests")
+        results = {"samples": [sample(1, "ferrule", 1 / 3), sample(2, "ferrule", 1234567.8)]}
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "results.csv"
+            record.write_csv(path, [cell], results["samples"])
+            self.assertEqual(record.csv_errors(path, results), [])
+            other = {"samples": [sample(1, "ferrule", 1 / 3), sample(2, "ferrule", 1)]}
+            self.assertIn("other values", record.csv_errors(path, other)[0])
+            self.assertIn("other samples", record.csv_errors(path, {"samples": []})[0])
+            path.write_text(path.read_text() + "1,c,ferrule,cpu,much,us\n")
+            self.assertIn("not a sample", record.csv_errors(path, results)[0])
+            path.write_text("")
+            self.assertIn("heading", record.csv_errors(path, results)[0])
+
+
+class Arithmetic(unittest.TestCase):
+    def test_bodies(self):
+        figures = measure.figures_of("bodies", RATES)
+        self.assertEqual(figures, {"cpu": 0.5, "cpu_user": 0.375, "cpu_system": 0.125,
+                                   "throughput": 1024, "busy": 50})
+
+    def test_units(self):
+        self.assertEqual(measure.figures_of("requests", RATES), {"cpu": 250000, "busy": 50})
+        self.assertEqual(measure.figures_of("handshakes", RATES),
+                         {"cpu": 250000, "rate": 2, "cpu_rate": 4, "busy": 50})
+        self.assertEqual(measure.figures_of("idle", {
+            "units": 1000, "seconds": 1, "rss_kib": 3500, "kernel_kib": 0}),
+            {"rss": 3.5, "kernel": 0})
+
+    def test_latency(self):
+        counts = {"requests": 50, "duration_us": 5e5, "errors": 0, "p50": 1, "p99": 2, "p999": 3}
+        self.assertEqual(measure.latency_of(counts),
+                         {"rate": 100, "p50": 1, "p99": 2, "p99.9": 3})
+        with self.assertRaises(ValueError):
+            measure.latency_of({**counts, "errors": 1})
+
+    def test_nothing_is_no_figure(self):
+        for change in ({"units": 0}, {"seconds": 0}, {"bytes": 0}):
+            with self.assertRaises(ValueError):
+                measure.figures_of("bodies", {**RATES, **change})
+        with self.assertRaises(ValueError):
+            measure.figures_of("handshakes", {**RATES, "cpu_ns": 0})
+
+    def test_figures_are_those_announced(self):
+        counts = {**RATES, "rss_kib": 1, "kernel_kib": 1}
+        latency = {"requests": 1, "duration_us": 1, "errors": 0, "p50": 1, "p99": 1, "p999": 1}
+        for yields, figures in cells.FIGURES.items():
+            found = measure.figures_of(yields, counts)
+            if yields == "latency":
+                found |= measure.latency_of(latency)
+            self.assertEqual(found.keys(), figures.keys(), yields)
+
+
+class Reports(unittest.TestCase):
+    def test_spread(self):
+        self.assertIsNone(report.spread([]))
+        self.assertEqual(report.spread([5]), {"median": 5, "min": 5, "max": 5})
+        self.assertEqual(report.spread([9, 1, 2]), {"median": 2, "min": 1, "max": 9})
+        self.assertEqual(report.spread([4, 1, 2, 9]), {"median": 3, "min": 1, "max": 9})
+
+    def test_short(self):
+        self.assertEqual([report.short(number) for number in (0, 1.234, 12.34, 1234.5, None)],
+                         ["0.00", "1.23", "12.3", "1234", "-"])
+
+    def test_ratios_are_of_one_round(self):
+        # The machine is ten times slower in the second round; the ratio does not see it, and
+        # the third round, where one failed, does not count.
+        samples = [sample(1, "ferrule", 1), sample(1, "peer", 2), sample(2, "ferrule", 10),
+                   sample(2, "peer", 40), sample(3, "peer", 7)]
+        summary = report.Summary(samples, "ferrule/")
+        self.assertEqual(summary.ratio("c", "peer", "cpu"),
+                         {"median": 0.375, "min": 0.25, "max": 0.5})
+        self.assertIsNone(summary.ratio("c", "ferrule", "cpu"))
+        self.assertIsNone(summary.ratio("c", "absent", "cpu"))
+        other = report.Summary(samples, "/ferrule")
+        self.assertEqual(other.ratio("c", "peer", "cpu"), {"median": 3, "min": 2, "max": 4})
+
+    def test_no_division_by_zero(self):
+        summary = report.Summary([sample(1, "ferrule", 1), sample(1, "peer", 0)], "ferrule/")
+        self.assertIsNone(summary.ratio("c", "peer", "cpu"))
+
+    def test_ranking(self):
+        made = [cells.Cell(name, "g", "responses", "bodies") for name in ("a", "b")]
+        samples = [sample(1, "ferrule", 3, "a"), sample(1, "ferrule-tx", 1, "b"),
+                   sample(1, "ferrule", 2, "b")]
+        ranking = report.Summary(samples, "/ferrule").ranking(made)
+        self.assertEqual([(cell.name, subject) for cell, subject in ranking],
+                         [("b", "ferrule-tx"), ("b", "ferrule"), ("a", "ferrule")])
+
+    def test_tables_fit_a_terminal(self):
+        for subcommand, matrix in cells.MATRICES.items():
+            made = matrix.cells(False)
+            samples = [{"round": number, "cell": cell.name, "subject": name,
+                        "figures": {figure: 9876.4 for figure in cell.figures}}
+                       for number in (1, 2) for cell in made for name in matrix.subjects]
+            summary = report.Summary(samples, matrix.baseline)
+            lines = report.table(subcommand, made, summary)
+            self.assertLessEqual(max(map(len, lines)), report.WIDTH, subcommand)
+
+
+class Matrices(unittest.TestCase):
+    def test_names_are_unique_and_safe_in_csv(self):
+        for matrix in cells.MATRICES.values():
+            for quick in (False, True):
+                names = [cell.name for cell in matrix.cells(quick)]
+                self.assertEqual(len(names), len(set(names)))
+            self.assertTrue(all(name in subjects.ALL for name in matrix.subjects))
+
+    def test_only(self):
+        made = cells.ciphers(False)
+        self.assertEqual(cells.select(made, []), made)
+        chosen = cells.select(made, [["1.3"], ["16k", "1m"], ["tcp"]])
+        self.assertEqual(len(chosen), 6)
+        self.assertTrue(all(cell.version == "1.3" and cell.backend == "tcp" for cell in chosen))
+        self.assertEqual(cells.select(made, [["nonsense"]]), [])
+
+    def test_what_no_subject_can(self):
+        full, idle = cells.handshakes(True)[0], cells.connections(False)[-1]
+        self.assertIsNone(full.excludes(subjects.ALL["splice"]))
+        self.assertEqual(full.excludes(subjects.ALL["ceiling"]), "")
+        self.assertEqual(idle.excludes(subjects.ALL["ferrule"]), "")
+        self.assertIn("descriptors", idle.excludes(subjects.ALL["ferrule-tunnel"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
