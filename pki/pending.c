@@ -136,14 +136,6 @@ static BIO *request_write(X509_REQ *request)
 	return NULL;
 }
 
-/* Takes the BIO over, which is NULL when memory ran out. */
-static int file_write(int directory, const char *name, BIO *bio)
-{
-	int result = pki_bio_create(directory, name, bio);
-	BIO_free(bio);
-	return result;
-}
-
 static int pending_fill(int directory, const struct pki_pending *pending)
 {
 	int result = 0;
@@ -151,13 +143,14 @@ static int pending_fill(int directory, const struct pki_pending *pending)
 		EVP_PKEY *key = pending->keys.pairs[pair].key;
 		X509_REQ *request = pending->requests[pair];
 		if (key)
-			result = file_write(
+			result = pki_bio_create(
 				directory, pki_store_key_file(pair), pki_pem_write_key(key));
 		if (result == 0 && request)
-			result = file_write(directory, request_file(pair), request_write(request));
+			result = pki_bio_create(
+				directory, request_file(pair), request_write(request));
 	}
 	if (result == 0)
-		result = file_write(
+		result = pki_bio_create(
 			directory, PKI_FACTS_FILE, pki_facts_write(&pending->keys.facts));
 	return result ? result : pki_directory_sync(directory);
 }
@@ -203,13 +196,14 @@ static int replace(struct pki_store *store, const char *name, BIO *bio, struct p
 		result = -errno;
 	if (result == 0)
 		result = pki_bio_create(directory, fresh, bio);
+	else
+		BIO_free(bio);
 	if (result == 0 && renameat(directory, fresh, directory, name))
 		result = -errno;
 	if (result == 0)
 		result = pki_directory_sync(directory);
 	if (directory >= 0)
 		close(directory);
-	BIO_free(bio);
 	if (result)
 		return pki_error_set(error, "cannot write %s/" PENDING "/%s: %s", store->path, name,
 			strerror(-result));

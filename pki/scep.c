@@ -1,6 +1,7 @@
 #include "pki/scep.h"
 #include "pki/base64.h"
 #include "pki/error.h"
+#include "pki/selfsigned.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -200,15 +201,6 @@ int pki_scep_transaction_id(
 	return 0;
 }
 
-static bool serial_set(X509 *certificate)
-{
-	BIGNUM *serial = BN_new();
-	bool done = serial && BN_rand(serial, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-		    BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(certificate));
-	BN_free(serial);
-	return done;
-}
-
 /* 2.3: digitalSignature for the request, keyEncipherment for the reply. */
 static bool usage_add(X509 *certificate)
 {
@@ -223,7 +215,7 @@ static bool usage_add(X509 *certificate)
 static bool transient_fill(X509 *certificate, const X509_NAME *subject, EVP_PKEY *key)
 {
 	time_t now = time(NULL);
-	return X509_set_version(certificate, X509_VERSION_3) == 1 && serial_set(certificate) &&
+	return X509_set_version(certificate, X509_VERSION_3) == 1 && pki_serial_set(certificate) &&
 	       X509_time_adj_ex(X509_getm_notBefore(certificate), -BACKDATE_DAYS, 0, &now) &&
 	       X509_time_adj_ex(X509_getm_notAfter(certificate), TRANSIENT_DAYS, 0, &now) &&
 	       X509_set_subject_name(certificate, subject) == 1 &&

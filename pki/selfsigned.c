@@ -22,7 +22,7 @@
 /* RFC 5280 4.1.2.2: positive, at most 20 octets; 126 random bits here. */
 #define SERIAL_BITS 127
 
-static bool serial_set(X509 *certificate)
+bool pki_serial_set(X509 *certificate)
 {
 	BIGNUM *serial = BN_new();
 	bool done = serial &&
@@ -84,7 +84,7 @@ static const EVP_MD *digest_for(const EVP_PKEY *key)
 
 static bool certificate_fill(X509 *certificate, EVP_PKEY *key, const struct pki_names *names)
 {
-	return X509_set_version(certificate, X509_VERSION_3) == 1 && serial_set(certificate) &&
+	return X509_set_version(certificate, X509_VERSION_3) == 1 && pki_serial_set(certificate) &&
 	       validity_set(certificate) && subject_set(certificate, names->subject) &&
 	       X509_set_pubkey(certificate, key) == 1 &&
 	       extensions_add(certificate, names, EVP_PKEY_is_a(key, "RSA") == 1) &&

@@ -23,4 +23,7 @@ int pki_selfsigned_ensure(const struct pki_trustpoint *trustpoint, struct pki_st
 int pki_selfsigned_renew(
 	const struct pki_trustpoint *trustpoint, struct pki_store *store, struct pki_error *error);
 
+/* A random serial number; false when memory or entropy ran out. */
+bool pki_serial_set(X509 *certificate);
+
 #endif

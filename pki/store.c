@@ -387,13 +387,7 @@ int pki_bio_create(int directory, const char *name, BIO *bio)
 	if (!bio)
 		return -ENOMEM;
 	long len = BIO_get_mem_data(bio, &data);
-	return pki_file_create(directory, name, data, (size_t)len);
-}
-
-/* Takes the BIO over, which is NULL when memory ran out. */
-static int file_write(int directory, const char *name, BIO *bio)
-{
-	int result = pki_bio_create(directory, name, bio);
+	int result = pki_file_create(directory, name, data, (size_t)len);
 	BIO_free(bio);
 	return result;
 }
@@ -403,7 +397,7 @@ static int keys_write(int directory, const struct pki_generation *generation)
 	int result = 0;
 	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && result == 0; pair++)
 		if (generation->pairs[pair].key)
-			result = file_write(directory, pki_store_key_file(pair),
+			result = pki_bio_create(directory, pki_store_key_file(pair),
 				pki_pem_write_key(generation->pairs[pair].key));
 	return result;
 }
@@ -412,15 +406,15 @@ static int certificates_write(int directory, const struct pki_generation *genera
 {
 	int result = 0;
 	if (generation->ca)
-		result = file_write(
+		result = pki_bio_create(
 			directory, PKI_STORE_CA, pki_pem_write_certificates(NULL, generation->ca));
 	if (result == 0 && generation->others)
-		result = file_write(directory, PKI_STORE_OTHERS,
+		result = pki_bio_create(directory, PKI_STORE_OTHERS,
 			pki_pem_write_certificates(NULL, generation->others));
 	for (enum pki_pair pair = 0; pair < PKI_PAIR_COUNT && result == 0; pair++) {
 		const struct pki_credentials *from = &generation->pairs[pair];
 		if (from->certificate)
-			result = file_write(directory, pki_store_certificate_file(pair),
+			result = pki_bio_create(directory, pki_store_certificate_file(pair),
 				pki_pem_write_certificates(from->certificate, from->chain));
 	}
 	return result;
@@ -433,7 +427,8 @@ static int generation_fill(int directory, const struct pki_generation *generatio
 	if (result == 0)
 		result = certificates_write(directory, generation);
 	if (result == 0 && !pki_facts_are_default(&generation->facts))
-		result = file_write(directory, PKI_FACTS_FILE, pki_facts_write(&generation->facts));
+		result = pki_bio_create(
+			directory, PKI_FACTS_FILE, pki_facts_write(&generation->facts));
 	return result ? result : pki_directory_sync(directory);
 }
 

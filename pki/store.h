@@ -95,7 +95,10 @@ int pki_store_name_check(const char *what, const char *name, struct pki_error *e
 
 /* fsync(2) of a directory; 0 or -errno. */
 int pki_directory_sync(int fd);
-/* Creates a file with what a memory BIO holds; 0 or -errno. */
+/*
+ * Creates a file with what a memory BIO holds, and takes the BIO over, which is NULL when
+ * memory ran out; 0 or -errno.
+ */
 int pki_bio_create(int directory, const char *name, BIO *bio);
 /* Removes a directory and the files in it; what cannot be removed stays. */
 void pki_directory_remove(int parent, const char *name);
