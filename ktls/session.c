@@ -244,6 +244,16 @@ static enum ktls_status keys_take(struct ktls_session *session)
 	return KTLS_DONE;
 }
 
+/*
+ * A handshake keeps libssl's buffers, each of which would else be allocated once a
+ * flight; a session that libssl stays behind has them only while something is in them.
+ */
+static void release_buffers(SSL *ssl)
+{
+	SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+	SSL_free_buffers(ssl);
+}
+
 enum ktls_status ktls_handshake(
 	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out)
 {
@@ -261,6 +271,8 @@ enum ktls_status ktls_handshake(
 		return ktls_fail(session, "client closed during the handshake");
 	if (status == KTLS_DONE)
 		status = remember(session);
+	if (status == KTLS_DONE && !session->is_aead)
+		release_buffers(session->ssl);
 	if (status != KTLS_DONE || !session->is_aead)
 		return status;
 	/* read_ahead is off: libssl took whole records and nothing behind them. */
