@@ -510,8 +510,10 @@ bool conn_finish_front(struct conn *conn)
 {
 	if (conn->front.shut)
 		return true;
-	if (!relay_hand_over(conn) || (conn->notify && !notify_client(conn)) ||
-		!relay_hand_over(conn))
+	if (!relay_hand_over(conn) || (conn->notify && !notify_client(conn)))
+		return false;
+	endpoint_send_last(conn->worker, &conn->front);
+	if (!relay_hand_over(conn))
 		return false;
 	if (!conn->cut || !ktls_session_is_plain(conn->session))
 		shutdown(conn->front.fd, SHUT_WR);

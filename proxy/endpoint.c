@@ -15,18 +15,40 @@ void endpoint_init(struct endpoint *endpoint)
 	endpoint->fd = -1;
 }
 
-void endpoint_flush(struct worker *worker, struct endpoint *endpoint)
+static bool is_sendable(const struct endpoint *endpoint)
 {
-	if (endpoint->queue.bytes == 0 || endpoint->send.active || endpoint->writable.active ||
-		endpoint->failed)
-		return;
+	return endpoint->queue.bytes > 0 && !endpoint->send.active && !endpoint->writable.active &&
+	       !endpoint->failed;
+}
+
+/* Of a queue that is not empty. */
+static const struct buf *first_bytes(struct worker *worker, struct endpoint *endpoint)
+{
 	/* Room that was asked for and not used. */
 	while (buf_len(endpoint->queue.head) == 0)
 		buf_free(&worker->bufs, buf_queue_pop(&endpoint->queue));
-	const struct buf *head = endpoint->queue.head;
+	return endpoint->queue.head;
+}
+
+void endpoint_flush(struct worker *worker, struct endpoint *endpoint)
+{
+	if (!is_sendable(endpoint))
+		return;
+	const struct buf *head = first_bytes(worker, endpoint);
 	/* io_uring's own wait for room ends for RDHUP: each such send would take a thread. */
 	ring_send(worker->ring, &endpoint->send, endpoint->fd, head->data + head->start,
 		buf_len(head), !endpoint->eof && !endpoint->ending);
+}
+
+void endpoint_send_last(struct worker *worker, struct endpoint *endpoint)
+{
+	if (!is_sendable(endpoint))
+		return;
+	const struct buf *head = first_bytes(worker, endpoint);
+	ssize_t n = send(endpoint->fd, head->data + head->start, buf_len(head),
+		MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		buf_queue_consume(&endpoint->queue, &worker->bufs, (size_t)n);
 }
 
 bool endpoint_sent(struct worker *worker, struct endpoint *endpoint, int result)

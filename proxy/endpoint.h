@@ -27,6 +27,11 @@ void endpoint_init(struct endpoint *endpoint);
 /* Sends the head of the queue unless a send is in flight, or room is awaited. */
 void endpoint_flush(struct worker *worker, struct endpoint *endpoint);
 /*
+ * Sends what is queued so that it goes out together with the end of the stream, which
+ * has to follow at once. What the socket does not take stays queued.
+ */
+void endpoint_send_last(struct worker *worker, struct endpoint *endpoint);
+/*
  * Accounts for a completed send: bytes or -errno. True: it goes on, false: the socket
  * takes no more.
  */
