@@ -24,6 +24,9 @@
 #define PIPES_MAX 256
 /* Out of descriptors: how long until accepting is tried again. */
 #define ACCEPT_PAUSE_MS 100
+/* The heap grows by this, and may keep that much free while it is in use. */
+#define HEAP_STEP (256 * 1024)
+#define HEAP_KEPT (16 * 1024 * 1024)
 /* Quiet for so long, the heap gives back what handshakes have left in it. */
 #define TRIM_MS 100
 /* While stopping: how often connections that have become idle are looked for. */
@@ -372,6 +375,9 @@ static int loop(struct worker *worker)
 
 static int worker_init(struct worker *worker, const struct worker_options *options)
 {
+	/* on_trim_timer() gives the heap back, and not before handshakes pause. */
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+	mallopt(M_TOP_PAD, HEAP_STEP);
 	worker->now = clock_ms();
 	timer_wheel_init(&worker->wheel, worker->now);
 	worker->bufs.keep_max = BUFS_KEPT;
