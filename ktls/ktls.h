@@ -203,6 +203,9 @@ void ktls_session_trace(struct ktls_session *session,
 enum ktls_status ktls_handshake(
 	struct ktls_session *session, struct ktls_input *in, struct ktls_output *out);
 
+/* Before or after it: may the keys of this session be moved into the kernel at all? */
+bool ktls_may_offload(const struct ktls_session *session);
+
 /*
  * After the handshake: does this session's policy want the kernel, and can the
  * kernel take version and cipher? If not, ktls_session_reason() says why.

@@ -308,6 +308,12 @@ static const char *offload_refusal(const struct ktls_session *session, bool *tx,
 	return NULL;
 }
 
+bool ktls_may_offload(const struct ktls_session *session)
+{
+	return !ktls_session_is_plain(session) && session->server->offload != KTLS_OFFLOAD_OFF &&
+	       !session->server->capabilities->ulp;
+}
+
 bool ktls_offload_is_wanted(struct ktls_session *session)
 {
 	bool tx, rx;

@@ -564,9 +564,9 @@ static void closing_update(struct conn *conn)
 static void connect_update(struct conn *conn)
 {
 	endpoint_flush(conn->worker, &conn->front);
+	relay_await_client(conn);
 	if (conn->opened)
 		return;
-	relay_await_client(conn);
 	if (conn->state == CONN_CONNECT && conn->early.head)
 		open_service(conn);
 	else if (conn->state == CONN_CONNECT && conn->client_ended)

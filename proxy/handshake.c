@@ -14,8 +14,10 @@
 
 static void receive_more(struct conn *conn, size_t limit)
 {
+	if (!ktls_may_offload(conn->session))
+		endpoint_receive(conn->worker, &conn->front, true);
 	/* One at a time: nothing may be received behind our back while keys change. */
-	if (!conn->front.receive.active)
+	else if (!conn->front.receive.active)
 		ring_receive_once(conn->worker->ring, &conn->front.receive, conn->front.fd, limit);
 }
 

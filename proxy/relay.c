@@ -17,6 +17,8 @@
 
 /* More than this in a queue, and its source is not read. */
 #define QUEUE_MAX (4 * BUF_SIZE)
+/* More than this from a client before the service is ready, and it is not read. */
+#define EARLY_MAX 4096
 /*
  * A bulk direction that moves less than this, so many times in a row, is one of
  * messages again. Not sooner: the beginning of a body is often little, and the rest
@@ -704,19 +706,20 @@ void relay_await_client(struct conn *conn)
 {
 	struct endpoint *front = &conn->front;
 	struct buf *rest = conn->partial;
-	if (rest && buf_len(rest) > 0 && !front->receive.active) {
+	if (rest && buf_len(rest) > 0) {
 		/* Records that came right behind the Finished. */
 		conn->partial = NULL;
 		relay_open(conn, rest);
 	}
-	if (!takes_records(conn) || conn->early.head || conn->client_ended)
+	if (!takes_records(conn) || conn->client_ended)
 		return;
 	if (!conn_is_rx_plaintext(conn)) {
-		/* Not multishot: until there is a backend, one buffer is all that is held. */
-		if (!front->receive.active)
-			ring_receive_once(conn->worker->ring, &front->receive, front->fd, 0);
+		/* Until there is a backend, little is held. */
+		endpoint_receive(conn->worker, front, conn->early.bytes < EARLY_MAX);
 		return;
 	}
+	if (conn->early.head)
+		return;
 	if (!front->ready)
 		endpoint_await_readable(conn->worker, front);
 	else if (up_receive(conn) == STEP_DRY)

@@ -39,6 +39,42 @@ static void test_backend_down(void)
 	close(fd);
 }
 
+/* What a client sends meanwhile stays in its socket, but for a little. */
+static void expect_little_taken(const struct ferrule *ferrule)
+{
+	struct client *client = client_open(&(struct client_options){.port = ferrule->ports[0]});
+	struct conn_line line;
+
+	if (!EXPECT(client != NULL))
+		return;
+	client_send_pattern(client, 64 << 20, 1); /* is cut off at some point */
+	if (conn_line_after(ferrule, client, &line)) {
+		EXPECT_CONTAINS(conn_line_get(&line, "cause"), "connect timed out");
+		EXPECT(conn_line_number(&line, "bytes_in") < 4 << 20);
+	}
+	client_free(client);
+}
+
+/* Its queue is full and nobody takes anything from it: connecting hangs. */
+static void test_backend_does_not_accept(void)
+{
+	char address[64];
+	uint16_t port = 0;
+	int fd = net_listen(&port, 0), waiting = net_connect("127.0.0.1", port, 0);
+	struct ferrule *ferrule;
+
+	if (!EXPECT(fd >= 0 && waiting >= 0))
+		return;
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	ferrule = ferrule_start(
+		&(struct ferrule_settings){.backends = {address}, .timeouts = "connect = 1;"});
+	if (ferrule != NULL)
+		expect_little_taken(ferrule);
+	ferrule_stop(ferrule);
+	close(waiting);
+	close(fd);
+}
+
 static void test_backend_closes_at_once(void)
 {
 	struct fixture fixture;
@@ -126,6 +162,7 @@ static void test_client_vanishes_from_upload(void)
 
 static CU_TestInfo tests[] = {
 	{"backend down", test_backend_down},
+	{"backend does not accept", test_backend_does_not_accept},
 	{"backend closes at once", test_backend_closes_at_once},
 	{"backend resets in the middle", test_backend_resets},
 	{"client resets in the middle", test_client_resets},
