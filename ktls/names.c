@@ -243,8 +243,6 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
 	if (!SSL_set_SSL_CTX(ssl, host->ctx))
 		return SSL_CLIENT_HELLO_ERROR;
 	session->name_index = host->index;
-	/* Whoever used that SSL_CTX last may have left it listening. */
-	ktls_listen_for_secret(session, session->awaits_secret);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 

@@ -53,9 +53,8 @@ static EVP_KDF_CTX *expand_new(const char *digest)
 int ktls_crypto_init(struct ktls_crypto *crypto)
 {
 	memset(crypto, 0, sizeof *crypto);
-	crypto->tls1_prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
 	crypto->aes_256_cbc = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-	bool complete = crypto->tls1_prf && crypto->aes_256_cbc;
+	bool complete = crypto->aes_256_cbc;
 	for (int i = 0; i < KTLS_CIPHERS; i++) {
 		const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[i];
 		crypto->ciphers[i] = EVP_CIPHER_fetch(NULL, parameters->evp_name, NULL);
@@ -70,7 +69,6 @@ int ktls_crypto_init(struct ktls_crypto *crypto)
 
 void ktls_crypto_done(struct ktls_crypto *crypto)
 {
-	EVP_KDF_free(crypto->tls1_prf);
 	EVP_CIPHER_free(crypto->aes_256_cbc);
 	for (int i = 0; i < KTLS_CIPHERS; i++) {
 		EVP_CIPHER_free(crypto->ciphers[i]);
@@ -136,35 +134,12 @@ int ktls_secret_update(const struct ktls_crypto *crypto, enum ktls_cipher cipher
 	return updated;
 }
 
-static int key_block(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
-	const struct ktls_master *master, uint8_t *out, size_t out_size)
-{
-	/* PRF(master, "key expansion", server_random + client_random) */
-	uint8_t seed[13 + 32 + 32];
-	memcpy(seed, "key expansion", 13);
-	memcpy(seed + 13, master->server_random, 32);
-	memcpy(seed + 45, master->client_random, 32);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(
-			OSSL_KDF_PARAM_DIGEST, unconst(ktls_cipher_parameters[cipher].digest), 0),
-		OSSL_PARAM_construct_octet_string(
-			OSSL_KDF_PARAM_SECRET, unconst(master->secret), sizeof master->secret),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof seed),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(crypto->tls1_prf);
-	int derived = ctx && EVP_KDF_derive(ctx, out, out_size, params) > 0 ? 0 : -1;
-	EVP_KDF_CTX_free(ctx);
-	return derived;
-}
-
-int ktls_keys_tls12(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
-	const struct ktls_master *master, struct ktls_keys *client, struct ktls_keys *server)
+int ktls_keys_tls12(enum ktls_cipher cipher, const uint8_t *block, size_t len,
+	struct ktls_keys *client, struct ktls_keys *server)
 {
 	const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[cipher];
 	size_t key = parameters->key_size, iv = parameters->fixed_iv;
-	uint8_t block[2 * (KTLS_KEY_MAX + KTLS_IV_SIZE)];
-	if (key_block(crypto, cipher, master, block, 2 * (key + iv)) < 0)
+	if (len != 2 * (key + iv))
 		return -1;
 	memset(client, 0, sizeof *client);
 	memset(server, 0, sizeof *server);
@@ -172,6 +147,5 @@ int ktls_keys_tls12(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 	memcpy(server->key, block + key, key);
 	memcpy(client->iv, block + 2 * key, iv);
 	memcpy(server->iv, block + 2 * key + iv, iv);
-	OPENSSL_cleanse(block, sizeof block);
 	return 0;
 }

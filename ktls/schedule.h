@@ -16,7 +16,6 @@
 /* Made once: fetching an algorithm costs more than the derivation that uses it. */
 struct ktls_crypto {
 	EVP_KDF_CTX *expand[KTLS_CIPHERS]; /* HKDF-Expand with the cipher's digest; no key */
-	EVP_KDF *tls1_prf;
 	EVP_CIPHER *ciphers[KTLS_CIPHERS];
 	EVP_CIPHER *aes_256_cbc; /* of tickets */
 };
@@ -55,14 +54,11 @@ int ktls_keys_tls13(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 /* The secret of the next generation, in place (RFC 8446 7.2). 0 or -1. */
 int ktls_secret_update(const struct ktls_crypto *crypto, enum ktls_cipher cipher, uint8_t *secret);
 
-/* What the TLS 1.2 key block is made from. */
-struct ktls_master {
-	uint8_t secret[48];
-	uint8_t client_random[32], server_random[32];
-};
-
-/* Both directions' keys from the TLS 1.2 key block. 0 or -1. */
-int ktls_keys_tls12(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
-	const struct ktls_master *master, struct ktls_keys *client, struct ktls_keys *server);
+/*
+ * Both directions' keys from TLS 1.2's key block of `len` bytes (RFC 5246 6.3). 0, or -1
+ * when it is not as long as the cipher's.
+ */
+int ktls_keys_tls12(enum ktls_cipher cipher, const uint8_t *block, size_t len,
+	struct ktls_keys *client, struct ktls_keys *server);
 
 #endif

@@ -1,6 +1,7 @@
 /* A server's policy as one SSL_CTX per name: certificates, suites, versions, tickets. */
 #include "ktls/client_auth.h"
 #include "ktls/names.h"
+#include "ktls/secrets.h"
 
 #include <openssl/err.h>
 #include <stdarg.h>
@@ -62,47 +63,6 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static bool from_hex(const char *hex, uint8_t *out, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		int high = OPENSSL_hexchar2int((unsigned char)hex[2 * i]);
-		int low = high < 0 ? -1 : OPENSSL_hexchar2int((unsigned char)hex[2 * i + 1]);
-		if (low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-/* "LABEL CLIENT_RANDOM SECRET" in hex: the only door to TLS 1.3's traffic secrets. */
-static void on_keylog(const SSL *ssl, const char *line)
-{
-	struct ktls_session *session = SSL_get_app_data(ssl);
-	enum ktls_direction direction;
-	if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
-		direction = KTLS_RX;
-	else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
-		direction = KTLS_TX;
-	else
-		return;
-	const char *secret = strrchr(line, ' ') + 1;
-	size_t size = strlen(secret) / 2;
-	if (size <= KTLS_SECRET_MAX && from_hex(secret, session->side[direction].secret, size))
-		session->secrets |= (uint8_t)(1 << direction);
-	ktls_listen_for_secret(session, false);
-}
-
-/*
- * libssl spends 64 sprintf() on every secret it logs, on all of them: it is let in
- * on only the two that are wanted, each of which is derived behind a Finished.
- */
-void ktls_listen_for_secret(struct ktls_session *session, bool listen)
-{
-	session->awaits_secret = listen;
-	/* The SSL_CTX that the name has brought; the callback cannot be an SSL's own. */
-	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(session->ssl), listen ? on_keylog : NULL);
-}
-
 /* Each NewSessionTicket is one record under the application key (RFC 8446 4.6.1). */
 static void on_message(
 	int write, int version, int type, const void *data, size_t len, SSL *ssl, void *arg)
@@ -111,10 +71,7 @@ static void on_message(
 	struct ktls_session *session = SSL_get_app_data(ssl);
 	if (version != TLS1_3_VERSION || type != SSL3_RT_HANDSHAKE || len == 0)
 		return;
-	uint8_t message = *(const uint8_t *)data;
-	if (message == SSL3_MT_FINISHED)
-		ktls_listen_for_secret(session, true);
-	else if (write && message == SSL3_MT_NEWSESSION_TICKET)
+	if (write && *(const uint8_t *)data == SSL3_MT_NEWSESSION_TICKET)
 		session->tickets_sent++;
 }
 
@@ -212,7 +169,7 @@ static void set_tickets(SSL_CTX *ctx, const struct ktls_tickets *tickets)
 
 static SSL_CTX *ctx_new(void)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new_ex(NULL, ktls_secrets_properties(), TLS_server_method());
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |

@@ -3,6 +3,7 @@
 #include "ktls/alert.h"
 #include "ktls/client_auth.h"
 #include "ktls/kernel.h"
+#include "ktls/secrets.h"
 #include "ktls/suites.h"
 #include "ktls/trace.h"
 
@@ -170,7 +171,8 @@ static enum ktls_status remember(struct ktls_session *session)
 	SSL *ssl = session->ssl;
 	session->suite = SSL_get_current_cipher(ssl);
 	session->version = SSL_version(ssl) == TLS1_3_VERSION ? KTLS_TLS13 : KTLS_TLS12;
-	session->is_aead = ktls_suites_cipher(session->suite, &session->cipher);
+	session->is_aead = ktls_suites_cipher(session->suite, &session->cipher) &&
+			   session->secrets == (1 << KTLS_TX | 1 << KTLS_RX);
 	session->resumed = SSL_session_reused(ssl);
 	session->key_exchange = key_exchange_name(session);
 	session->authentication = (uint8_t)authentication_of(session);
@@ -190,25 +192,6 @@ static int keys_of(
 			&session->server->crypto, session->cipher, side->secret, keys);
 	*keys = side->keys;
 	return 0;
-}
-
-/* TLS 1.3's secrets came with the key log; TLS 1.2 has one key block for both. */
-static int key_block_take(struct ktls_session *session)
-{
-	struct ktls_master master;
-	SSL *ssl = session->ssl;
-	int derived = -1;
-	if (session->version == KTLS_TLS13)
-		return session->secrets == (1 << KTLS_TX | 1 << KTLS_RX) ? 0 : -1;
-	if (SSL_SESSION_get_master_key(SSL_get_session(ssl), master.secret, sizeof master.secret) ==
-		sizeof master.secret) {
-		SSL_get_client_random(ssl, master.client_random, sizeof master.client_random);
-		SSL_get_server_random(ssl, master.server_random, sizeof master.server_random);
-		derived = ktls_keys_tls12(&session->server->crypto, session->cipher, &master,
-			&session->side[KTLS_RX].keys, &session->side[KTLS_TX].keys);
-	}
-	OPENSSL_cleanse(&master, sizeof master);
-	return derived;
 }
 
 static int aead_start(
@@ -233,8 +216,7 @@ static int aead_start(
 static enum ktls_status keys_take(struct ktls_session *session)
 {
 	bool is_tls13 = session->version == KTLS_TLS13;
-	if (key_block_take(session) < 0 ||
-		aead_start(session, KTLS_TX, is_tls13 ? session->tickets_sent : 1) < 0 ||
+	if (aead_start(session, KTLS_TX, is_tls13 ? session->tickets_sent : 1) < 0 ||
 		aead_start(session, KTLS_RX, is_tls13 ? 0 : 1) < 0)
 		return ktls_fail(session, "traffic keys could not be derived");
 	ktls_trace_done(session);
@@ -262,9 +244,9 @@ enum ktls_status ktls_handshake(
 	session->in = in;
 	session->out = out;
 	ERR_clear_error();
-	/* The SSL_CTX is shared: another session may have run since our last step. */
-	ktls_listen_for_secret(session, session->awaits_secret);
+	ktls_secrets_listen(session);
 	enum ktls_status status = ssl_status(session, SSL_do_handshake(session->ssl));
+	ktls_secrets_listen(NULL);
 	session->in = NULL;
 	session->out = NULL;
 	if (status == KTLS_CLOSED)
@@ -296,8 +278,11 @@ static const char *offload_refusal(const struct ktls_session *session, bool *tx,
 		return "offload = \"off\"";
 	if (capabilities->ulp)
 		return "this kernel has no TLS (CONFIG_TLS, module tls)";
-	if (!session->is_aead)
+	enum ktls_cipher cipher;
+	if (!ktls_suites_cipher(session->suite, &cipher))
 		return "the kernel has no such cipher";
+	if (!session->is_aead)
+		return "this libcrypto does not show libssl's keys";
 	const int *works = capabilities->offload[session->version][session->cipher];
 	*tx = !works[KTLS_TX];
 	*rx = *tx && !works[KTLS_RX] && !capabilities->splice_rx && policy != KTLS_OFFLOAD_TX;

@@ -49,7 +49,7 @@ struct ktls_session {
 	int fd;                     /* borrowed */
 	enum ktls_version version;
 	enum ktls_cipher cipher;
-	bool is_aead; /* version and cipher are valid */
+	bool is_aead; /* the keys are ours to take; cipher is valid */
 	bool closed;  /* close_notify or a fatal alert went out */
 	bool resumed;
 	uint8_t authentication;   /* index into session.c's names for them */
@@ -58,8 +58,7 @@ struct ktls_session {
 	/* During a call into libssl: where its bytes come from and go to. */
 	struct ktls_input *in;
 	struct ktls_output *out;
-	bool awaits_secret;   /* the next secret that libssl logs is one of ours */
-	uint8_t secrets;      /* which have come: bits by enum ktls_direction */
+	uint8_t secrets;      /* which sides have theirs: bits by enum ktls_direction */
 	uint8_t tickets_sent; /* TLS 1.3 records under the application key so far */
 
 	/* A control record the socket had no room for. */
@@ -102,9 +101,6 @@ enum ktls_status ktls_control(struct ktls_session *session, uint8_t type, const 
 /* Checks the number of records under each key, and changes keys in time (K9). */
 enum ktls_status ktls_limit(
 	struct ktls_session *session, enum ktls_direction direction, struct ktls_output *reply);
-
-/* Lets libssl log the next traffic secret of this session, or none. */
-void ktls_listen_for_secret(struct ktls_session *session, bool listen);
 
 /* Gives an SSL_CTX its ticket callback. */
 void ktls_tickets_attach(SSL_CTX *ctx, const struct ktls_tickets *tickets);

@@ -79,6 +79,18 @@ static void test_libssl_sessions(void)
 	check_session(KTLS_TLS13, "TLS_AES_128_CCM_SHA256", KTLS_ENGINE_LIBSSL);
 }
 
+/* Where libssl finds other implementations of its key schedule than those that tell us. */
+static void test_secret_sessions(void)
+{
+	CU_ASSERT_EQUAL(EVP_set_default_properties(NULL, "ferrule.keys=no"), 1);
+	for (int i = 0; i < 2 * KTLS_CIPHERS; i++) {
+		enum ktls_version version = (enum ktls_version)(i % 2);
+		check_session(version, pair_suite(version, (enum ktls_cipher)(i / 2)),
+			KTLS_ENGINE_LIBSSL);
+	}
+	CU_ASSERT_EQUAL(EVP_set_default_properties(NULL, ""), 1);
+}
+
 static const struct pair_options handshake_cases[] = {
 	{.version = KTLS_TLS13, .suite = "TLS_AES_128_GCM_SHA256"},
 	{.version = KTLS_TLS12, .suite = "ECDHE-ECDSA-AES128-GCM-SHA256"},
@@ -444,6 +456,7 @@ static void test_trace_of_a_failure(void)
 static CU_TestInfo session_tests[] = {
 	{"three AEADs, two versions", test_aead_sessions},
 	{"CBC and CCM stay with libssl", test_libssl_sessions},
+	{"keys that libssl does not show", test_secret_sessions},
 	{"a request behind the Finished", test_early_data},
 	{"handshake byte by byte", test_bytewise_input},
 	{"handshake into a tiny buffer", test_tiny_output},
