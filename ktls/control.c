@@ -75,7 +75,8 @@ static enum ktls_status rekey(struct ktls_session *session, enum ktls_direction 
 	if (result < 0)
 		return ktls_fail(session, "KeyUpdate: new %s keys not taken: %s",
 			direction == KTLS_TX ? "tx" : "rx", strerror(-result));
-	side->records = side->verified = side->seen = 0;
+	if (side->engine == KTLS_ENGINE_KERNEL)
+		side->records = side->verified = side->seen = 0;
 	return KTLS_DONE;
 }
 

@@ -66,8 +66,10 @@ void ktls_session_free(struct ktls_session *session)
 		return;
 	ktls_trace_done(session);
 	SSL_free(session->ssl);
-	ktls_aead_done(&session->side[KTLS_TX].aead);
-	ktls_aead_done(&session->side[KTLS_RX].aead);
+	for (int i = KTLS_TX; i <= KTLS_RX; i++) {
+		if (session->side[i].engine == KTLS_ENGINE_AEAD)
+			ktls_aead_done(&session->side[i].aead);
+	}
 	free(session->server_name);
 	free(session->error);
 	ktls_client_free(session->client);
@@ -322,9 +324,10 @@ static int install(struct ktls_session *session, enum ktls_direction direction)
 	OPENSSL_cleanse(&keys, sizeof keys);
 	if (result < 0)
 		return result;
-	side->engine = KTLS_ENGINE_KERNEL;
-	side->records = side->verified = side->seen = side->aead.sequence;
+	uint64_t sequence = side->aead.sequence;
 	ktls_aead_done(&side->aead);
+	side->engine = KTLS_ENGINE_KERNEL;
+	side->records = side->verified = side->seen = sequence;
 	if (session->version == KTLS_TLS12)
 		OPENSSL_cleanse(&side->keys, sizeof side->keys);
 	return 0;
@@ -603,6 +606,7 @@ enum ktls_status ktls_account(struct ktls_session *session, enum ktls_direction 
 {
 	if (session->side[direction].engine == KTLS_ENGINE_PLAIN)
 		return KTLS_DONE;
+	assert(session->side[direction].engine == KTLS_ENGINE_KERNEL);
 	/*
 	 * An upper bound for the records of one call: a peer may send them byte by byte,
 	 * the kernel may seal a page or less. ktls_limit() reads the exact number back.

@@ -33,14 +33,18 @@ struct ktls_server {
 /* One direction of a session after the handshake. */
 struct ktls_side {
 	enum ktls_engine engine;
-	struct ktls_aead aead; /* engine aead; sequence also hands over to the kernel */
+	union {
+		struct ktls_aead aead;     /* engine aead */
+		struct {                   /* engine kernel */
+			uint64_t records;  /* at most so many under this key */
+			uint64_t seen;     /* rx: sequence when there was last nothing to read */
+			uint64_t verified; /* `records` when last read back */
+		};
+	};
 	union {
 		uint8_t secret[KTLS_SECRET_MAX]; /* TLS 1.3: of the current generation */
 		struct ktls_keys keys;           /* TLS 1.2: until the kernel has them */
 	};
-	uint64_t records;  /* engine kernel: at most so many under this key */
-	uint64_t seen;     /* engine kernel, rx: sequence when there was last nothing to read */
-	uint64_t verified; /* engine kernel: `records` when last read back */
 };
 
 struct ktls_session {

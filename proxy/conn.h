@@ -86,9 +86,8 @@ union conn_address {
 };
 
 struct conn {
-	struct conn *next, **link; /* the worker's list */
-	struct conn *again;        /* the worker's list of those with work left */
-	bool is_again;
+	struct conn *next, **link;   /* the worker's list */
+	struct conn *again;          /* the worker's list of those with work left */
 	struct worker *worker;       /* borrowed */
 	const struct server *server; /* borrowed; lives as long as the worker */
 	const struct service *service;
@@ -105,7 +104,9 @@ struct conn {
 	bool lingering;                           /* both our ends are done, the client's is not */
 	bool cause_is_orderly;                    /* may be replaced by a graver one */
 	bool excess;                              /* beyond max_connections: gets a 503 */
-	bool settled;   /* K2: its socket was writable after the last data */
+	bool settled;  /* K2: its socket was writable after the last data */
+	bool is_again; /* it is on that list */
+	unsigned requests;
 	unsigned debug; /* switches of debug.h, as of its beginning */
 
 	struct endpoint front;
@@ -118,12 +119,11 @@ struct conn {
 	int64_t latest;     /* ms: no activity moves the timer beyond it; 0: no such time */
 	void *service_data; /* the service's own */
 
-	union conn_address peer;
-	int64_t started; /* ms */
-	unsigned requests;
+	int64_t started;   /* ms */
 	const char *cause; /* static, or the session's; the first one stays */
 	int cause_errno;
 	enum conn_state ended_in; /* the state in which the cause arose */
+	union conn_address peer;
 };
 
 /* Takes the accepted descriptor over; `listener` outlives the worker. */
