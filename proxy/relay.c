@@ -262,6 +262,8 @@ static void backend_broken(struct conn *conn, int error)
 	conn->up.pipe = NULL;
 	if (back->endpoint.eof)
 		conn_end(conn, CONN_EVENT_FINISH, "backend reset", error);
+	/* The client's bytes are no longer spliced, and nothing else may say so. */
+	conn_again(conn);
 }
 
 static void sink_broken(struct conn *conn, const struct endpoint *sink, int error)

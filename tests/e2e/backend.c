@@ -141,6 +141,22 @@ static void do_reset(struct visit *visit)
 	setsockopt(visit->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+/* Of a Unix socket the peer learns it by EPIPE, and of nothing else. */
+static void do_deaf(struct visit *visit)
+{
+	ssize_t got = 1;
+
+	while (got > 0 && visit->report.received < visit->count) {
+		got = net_read(visit->fd, visit->data, CHUNK);
+		visit->report.received += got > 0 ? (uint64_t)got : 0;
+	}
+	shutdown(visit->fd, SHUT_RD);
+	/* What is in the socket already would keep its peer waiting for room. */
+	while (net_read(visit->fd, visit->data, CHUNK) > 0)
+		;
+	net_wait(visit->fd, 0); /* POLLHUP */
+}
+
 static void do_stall(struct visit *visit)
 {
 	net_wait(visit->fd, POLLRDHUP);
@@ -171,6 +187,7 @@ static const struct command {
 	{"half", do_half, true},
 	{"reset", do_reset, true},
 	{"pause", do_pause, true},
+	{"deaf", do_deaf, true},
 	{"stall", do_stall, false},
 	{"close", do_close, false},
 };

@@ -10,6 +10,7 @@
  *   half COUNT SEED      as `send`, but only shuts down its side, then as a silent `sink`
  *   reset COUNT SEED     sends COUNT bytes, then resets
  *   pause COUNT SEED     sends COUNT bytes, then waits for the peer's end
+ *   deaf COUNT           reads COUNT bytes and shuts down that side only (Unix sockets tell)
  *   stall                neither reads nor sends until the peer ends
  *   close                closes at once
  *

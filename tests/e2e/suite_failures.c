@@ -160,6 +160,30 @@ static void test_client_vanishes_from_upload(void)
 	fixture_stop(&fixture);
 }
 
+/*
+ * A backend that takes no more, but may still answer: the rest of the upload is read
+ * and dropped, though no other event brings the connection to be looked at.
+ */
+static void test_backend_stops_reading(void)
+{
+	struct backend *backend = backend_start(harness_path("backend.sock"));
+	struct fixture fixture = {.backend = backend};
+
+	if (!EXPECT(backend != NULL))
+		return;
+	fixture.ferrule =
+		ferrule_start(&(struct ferrule_settings){.backends = {backend_address(backend)}});
+	for (int i = 0; fixture.ferrule && i < 2; i++) {
+		struct client *client = fixture_visit(&fixture,
+			(struct client_options){.version = versions[i]}, "deaf 4194304 1\n");
+		if (client == NULL)
+			continue;
+		EXPECT(client_send_pattern(client, 32 << 20, 1));
+		client_reset(client);
+	}
+	fixture_stop(&fixture);
+}
+
 static CU_TestInfo tests[] = {
 	{"backend down", test_backend_down},
 	{"backend does not accept", test_backend_does_not_accept},
@@ -167,6 +191,7 @@ static CU_TestInfo tests[] = {
 	{"backend resets in the middle", test_backend_resets},
 	{"client resets in the middle", test_client_resets},
 	{"client vanishes from an upload", test_client_vanishes_from_upload},
+	{"backend stops reading", test_backend_stops_reading},
 	CU_TEST_INFO_NULL,
 };
 
