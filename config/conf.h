@@ -134,10 +134,11 @@ struct conf_server {
 	unsigned max_connections;
 	struct conf_timeout_policy timeout;
 	struct conf_limits limits;
-	unsigned backend_connections; /* idle ones kept by each worker; 0: none */
-	bool proxy_protocol;          /* version 2, in front of what the backend gets */
-	bool forwarded;               /* X-Forwarded-* and Forwarded */
-	unsigned hsts;                /* seconds of Strict-Transport-Security; 0: not sent */
+	unsigned backend_max_connections; /* open at once, idle ones too; 0: a backend of files */
+	unsigned backend_connections;     /* idle ones kept by each worker; 0: none */
+	bool proxy_protocol;              /* version 2, in front of what the backend gets */
+	bool forwarded;                   /* X-Forwarded-* and Forwarded */
+	unsigned hsts;                    /* seconds of Strict-Transport-Security; 0: not sent */
 	struct conf_strings response_headers; /* "NAME: VALUE", set in every response */
 	struct {
 		enum conf_authentication method;

@@ -147,6 +147,8 @@ static const struct unused_key server_unused_keys[] = {
 	{ "timeout_policy", "header",                 is_tunnel,                  MODE_HTTP },
 	{ "timeout_policy", "requests",               is_tunnel,                  MODE_HTTP },
 	{ NULL,             "limits",                 is_tunnel,                  MODE_HTTP },
+	{ NULL,             "backend_max_connections", is_tunnel,                 MODE_HTTP },
+	{ NULL,             "backend_max_connections", is_files,                  PROXY_BACKEND },
 	{ NULL,             "backend_connections",    is_tunnel,                  MODE_HTTP },
 	{ NULL,             "forwarded",              is_tunnel,                  MODE_HTTP },
 	{ NULL,             "hsts",                   is_tunnel,                  MODE_HTTP },
@@ -237,11 +239,21 @@ static void certificate_backends_check(struct conf_report *report,
 	}
 }
 
+/* A client's connection needs one to a backend at most. */
+static void backend_limit_complete(struct conf_server *server)
+{
+	if (is_files(server))
+		server->backend_max_connections = 0;
+	else if (server->backend_max_connections == 0)
+		server->backend_max_connections = server->max_connections;
+}
+
 void conf_server_check(struct conf_report *report, struct config_setting_t *setting, void *element)
 {
 	const struct conf_server *server = element;
 
 	unused_refuse(report, setting, server_unused_keys, server);
+	backend_limit_complete(element);
 	if (!server->secure_server && !server->http_server)
 		conf_report_setting(report, conf_report_place(setting, "secure_server"),
 			"and http_server are both false, so that nothing listens; "

@@ -200,6 +200,8 @@ static const struct conf_key server_keys[] = {
 	{ TYPE("http_action", LIST), SERVER(http_action), RANGE(1, 256), .keys = path_action_keys,
 	  .list = &path_action_list },
 	{ TYPE("backend", BACKEND), SERVER(backend), .example = "backend = \"127.0.0.1:8080\"" },
+	{ TYPE("backend_max_connections", NUMBER), SERVER(backend_max_connections),
+	  RANGE(1, 1000000), .number = 0 },
 	{ TYPE("backend_connections", NUMBER), SERVER(backend_connections), RANGE(0, 10000),
 	  .number = 128 },
 	{ TYPE("proxy_protocol", BOOL), SERVER(proxy_protocol), .number = false },

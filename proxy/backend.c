@@ -18,6 +18,8 @@
  * theirs after 5 s or more, and whoever closes first loses no request.
  */
 #define IDLE_MS 4000
+/* How often idle ones are looked at: another worker may need what they take up. */
+#define LOOK_MS 100
 
 /* ---- the end -------------------------------------------------------------- */
 
@@ -49,6 +51,7 @@ static void idle_unlink(struct backend_conn *back)
 		back->idle_next->idle_link = back->idle_link;
 	back->idle_link = NULL;
 	pool_of(back)->count--;
+	back->stats->backend_idle--;
 	timer_clear(&back->worker->wheel, &back->timer);
 }
 
@@ -90,13 +93,17 @@ static void on_idle_expired(struct timer *timer)
 static void idle_link(struct backend_conn *back)
 {
 	struct backend_pool *pool = pool_of(back);
+	struct worker *worker = back->worker;
 	back->idle_next = pool->idle;
 	back->idle_link = &pool->idle;
 	if (back->idle_next)
 		back->idle_next->idle_link = &back->idle_next;
 	pool->idle = back;
 	pool->count++;
-	timer_set(&back->worker->wheel, &back->timer, back->worker->now + IDLE_MS);
+	back->stats->backend_idle++;
+	timer_set(&worker->wheel, &back->timer, worker->now + IDLE_MS);
+	if (!worker->pool_timer.link)
+		timer_set(&worker->wheel, &worker->pool_timer, worker->now + LOOK_MS);
 	idle_listen(back);
 }
 
@@ -107,6 +114,7 @@ struct backend_conn *backend_take(struct conn *conn, const struct backend *backe
 		return NULL;
 	idle_unlink(back);
 	back->conn = conn;
+	back->stats->backend_busy++;
 	back->is_reused = true;
 	back->is_asked = false;
 	conn->back = back;
@@ -121,6 +129,7 @@ static struct backend_conn *detach(struct conn *conn)
 	pipe_return(&conn->worker->pipes, conn->up.pipe);
 	conn->up.pipe = NULL;
 	back->conn = NULL;
+	back->stats->backend_busy--;
 	conn->back = NULL;
 	return back;
 }
@@ -169,6 +178,68 @@ void backend_pool_done(struct worker *worker)
 		at->endpoint.readable.active = at->endpoint.writable.active = false;
 		free_conn(at);
 	}
+}
+
+/* ---- the limit ----------------------------------------------------------------- */
+
+bool backend_is_used_up(const struct worker *worker, const struct server *server)
+{
+	const struct conf_server *conf = server->conf;
+	/* No client's connection has two: others need not be asked what max_connections grants. */
+	if (conf->backend_max_connections >= conf->max_connections)
+		return false;
+	return stats_backends_busy(worker->stats, server->slot) >= conf->backend_max_connections;
+}
+
+/*
+ * Closes one that has been idle long, if any of the server's is idle. The backend hears
+ * of its end before it hears of what needs the room.
+ */
+static void idle_drop(struct worker *worker, const struct server *server)
+{
+	for (size_t i = 0; i < server->backend_count; i++) {
+		struct backend_conn *at = worker->pools[server->backends[i].slot].idle;
+		while (at && at->idle_next)
+			at = at->idle_next;
+		if (!at)
+			continue;
+		shutdown(at->endpoint.fd, SHUT_RDWR);
+		close_conn(at);
+		return;
+	}
+}
+
+static void make_room(struct worker *worker, const struct server *server)
+{
+	if (stats_backends(worker->stats, server->slot) >= server->conf->backend_max_connections)
+		idle_drop(worker, server);
+}
+
+/* One worker cannot close another's idle connections: each looks after its own. */
+static bool idle_give_way(struct worker *worker, const struct server *server)
+{
+	const struct stats_server *own = &worker->row->servers[server->slot];
+	while (own->backend_idle > 0 &&
+		stats_backends(worker->stats, server->slot) > server->conf->backend_max_connections)
+		idle_drop(worker, server);
+	return own->backend_idle > 0;
+}
+
+static void on_pool_timer(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, pool_timer);
+	bool has_idle = false;
+	for (size_t i = 0; i < worker->snapshot->server_count; i++)
+		has_idle = idle_give_way(worker, &worker->snapshot->servers[i]) || has_idle;
+	if (has_idle)
+		timer_set(&worker->wheel, timer, worker->now + LOOK_MS);
+}
+
+int backend_pool_init(struct worker *worker)
+{
+	worker->pool_timer.expired = on_pool_timer;
+	worker->pools = calloc(worker->snapshot->backend_count + 1, sizeof *worker->pools);
+	return worker->pools ? 0 : -ENOMEM;
 }
 
 /* ---- connecting -------------------------------------------------------------- */
@@ -291,6 +362,7 @@ static void on_writable(struct ring_op *op, const struct ring_result *result)
 struct backend_conn *backend_connect(struct conn *conn, const struct backend *backend)
 {
 	struct worker *worker = conn->worker;
+	make_room(worker, conn->server);
 	struct backend_conn *back = calloc(1, sizeof *back);
 	if (!back) {
 		errno = ENOMEM;
@@ -304,6 +376,7 @@ struct backend_conn *backend_connect(struct conn *conn, const struct backend *ba
 	back->connecting.done = on_connected;
 	back->timer.expired = on_idle_expired;
 	back->worker = worker;
+	back->stats = &worker->row->servers[conn->server->slot];
 	back->backend = backend;
 	back->next = worker->backends;
 	back->link = &worker->backends;
@@ -316,6 +389,7 @@ struct backend_conn *backend_connect(struct conn *conn, const struct backend *ba
 		return NULL;
 	}
 	back->conn = conn;
+	back->stats->backend_busy++;
 	conn->back = back;
 	conn->down.mode = RELAY_MESSAGE;
 	return back;

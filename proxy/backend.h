@@ -15,6 +15,7 @@
 #define BACKEND_ADDRESSES 8
 
 struct conn;
+struct server;
 
 /* Where plaintext goes: the addresses of one name, tried in order. */
 struct backend {
@@ -38,6 +39,7 @@ struct backend_conn {
 	struct worker *worker;             /* borrowed */
 	const struct backend *backend;     /* borrowed; lives as long as the worker */
 	struct conn *conn;                 /* whom it serves; NULL: in the pool, or closing */
+	struct stats_server *stats;        /* of the worker and the server: where it is counted */
 	struct backend_conn *next, **link; /* the worker's list of all */
 	struct backend_conn *idle_next, **idle_link; /* its pool's; idle_link is NULL outside */
 	struct ring_op connecting;
@@ -55,13 +57,21 @@ struct backend_pool {
 	unsigned count;
 };
 
+/* The worker's pools, one for each backend of its snapshot. 0 or -ENOMEM. */
+int backend_pool_init(struct worker *worker);
+/*
+ * All connections that backend_max_connections allows the server are in use, by this
+ * worker or by others: no further one may be taken or made.
+ */
+bool backend_is_used_up(const struct worker *worker, const struct server *server);
 /*
  * Takes one to `backend` out of the pool for `conn`, connected. NULL: there is none.
  */
 struct backend_conn *backend_take(struct conn *conn, const struct backend *backend);
 /*
- * Starts a new one; conn->service->connected() is told the outcome, but never from
- * within this call. NULL with errno when nothing could be started.
+ * Starts a new one, for which an idle one goes when there are as many as there may be.
+ * conn->service->connected() is told the outcome, but never from within this call. NULL
+ * with errno when nothing could be started.
  */
 struct backend_conn *backend_connect(struct conn *conn, const struct backend *backend);
 /*

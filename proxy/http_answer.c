@@ -56,6 +56,14 @@ void http_answer(struct conn *conn, struct http_reply *reply)
 	conn_write(conn, buf);
 }
 
+void http_answer_busy(struct conn *conn, const char *cause)
+{
+	struct http_reply reply = {.status = 503, .retry_after = RETRY_AFTER};
+	conn->worker->row->servers[conn->server->slot].requests_refused++;
+	http_log_failure(conn, 503, cause, 0);
+	http_answer(conn, &reply);
+}
+
 /* The head with our own lines in front of its empty one. */
 static bool put_file_head(struct conn *conn, const struct static_reply *reply, struct buf *buf)
 {
@@ -168,13 +176,6 @@ static void deny(struct conn *conn)
 	http_answer(conn, &reply);
 }
 
-static void busy(struct conn *conn)
-{
-	struct http_reply reply = {.status = 503, .retry_after = RETRY_AFTER};
-	http_log_failure(conn, 503, "too many passwords to check", 0);
-	http_answer(conn, &reply);
-}
-
 /* True when the request has been answered, or will be. */
 static bool act_on(struct conn *conn, struct http *http, enum auth_verdict verdict)
 {
@@ -191,7 +192,7 @@ static bool act_on(struct conn *conn, struct http *http, enum auth_verdict verdi
 		deny(conn);
 		break;
 	case AUTH_BUSY:
-		busy(conn);
+		http_answer_busy(conn, "too many passwords to check");
 		break;
 	}
 	return true;
@@ -215,7 +216,7 @@ bool http_refuse_by_credentials(struct conn *conn)
 	struct auth_verifier *verifier = worker_verifier(conn->worker);
 	http->credentials = calloc(1, sizeof *http->credentials);
 	if (!verifier || !http->credentials) {
-		busy(conn);
+		http_answer_busy(conn, "too many passwords to check");
 		return true;
 	}
 	http->credentials->conn = conn;

@@ -70,6 +70,8 @@ bool http_must_close(const struct conn *conn);
  * connection ends behind it when a body of the request is still to come.
  */
 void http_answer(struct conn *conn, struct http_reply *reply);
+/* 503: there is too much to do at present; says so in the log. */
+void http_answer_busy(struct conn *conn, const char *cause);
 /* The files backend's answer. */
 void http_answer_file(struct conn *conn);
 /* Decides about a request before any backend hears of it; true: it has been answered. */

@@ -39,7 +39,9 @@ void http_origin_reach(struct conn *conn, bool fresh)
 	fresh = fresh || !may_be_sent_twice(http_of(conn));
 	if (conn->back && fresh)
 		backend_abort(conn);
-	if (conn->back || (!fresh && backend_take(conn, backend)))
+	if (!conn->back && backend_is_used_up(conn->worker, conn->server))
+		http_answer_busy(conn, "backend_max_connections reached");
+	else if (conn->back || (!fresh && backend_take(conn, backend)))
 		relaying_begin(conn);
 	else if (!backend_connect(conn, backend))
 		not_reached(conn, errno);
@@ -524,7 +526,9 @@ void http_origin_release(struct conn *conn)
 	bool keeps = http->keeps && is_uploaded(conn, http) && !back->failed && !back->eof;
 	if (!http->upload.complete)
 		http->close = true;
-	if (keeps && is_private(conn) && !http->close) {
+	/* A private one serves nobody else: it stays only while others need not do without. */
+	if (keeps && is_private(conn) && !http->close &&
+		!backend_is_used_up(conn->worker, conn->server)) {
 		conn->back->is_reused = true;
 		return;
 	}

@@ -105,6 +105,11 @@ static void max_connections(const struct form *form, const struct show_view *vie
 	put_count(form, view->server->conf->max_connections);
 }
 
+static void backend_max_connections(const struct form *form, const struct show_view *view)
+{
+	put_count(form, view->server->conf->backend_max_connections);
+}
+
 static void idle_timeout(const struct form *form, const struct show_view *view)
 {
 	put_limit(form, view->server->conf->timeout.idle, " seconds");
@@ -195,6 +200,16 @@ static void requests(const struct form *form, const struct show_view *view)
 	put_count(form, view->sum.requests);
 }
 
+static void requests_refused(const struct form *form, const struct show_view *view)
+{
+	put_count(form, view->sum.requests_refused);
+}
+
+static void backends_open(const struct form *form, const struct show_view *view)
+{
+	put_count(form, view->sum.backend_busy + view->sum.backend_idle);
+}
+
 static void handshakes_failed(const struct form *form, const struct show_view *view)
 {
 	put_count(form, view->sum.handshake_failed);
@@ -235,6 +250,8 @@ static const struct field http_fields[] = {
 	{"HTTP server base path", "http_server_base_path", base_path},
 	{"Maximum number of concurrent server connections allowed", "max_connections",
 		max_connections},
+	{"Maximum number of concurrent backend connections allowed", "backend_max_connections",
+		backend_max_connections},
 	{"Server idle time-out", "idle_timeout", idle_timeout},
 	{"Server life time-out", "life_timeout", life_timeout},
 	{"Maximum number of requests allowed on a connection", "max_requests", max_requests},
@@ -257,6 +274,8 @@ static const struct field figures[] = {
 	{"Server connections accepted", "connections_accepted", connections_accepted},
 	{"Server connections refused", "connections_refused", connections_refused},
 	{"Server requests", "requests", requests},
+	{"Server requests refused", "requests_refused", requests_refused},
+	{"Server current backend connections", "backend_connections_open", backends_open},
 	{"HTTP secure server handshakes failed", "handshakes_failed", handshakes_failed},
 	{"HTTP secure server offload policy", "offload_policy", offload_policy},
 	{"HTTP secure server offload", "offload", offload},

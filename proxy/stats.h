@@ -14,10 +14,12 @@
 #define STATS_ROWS    256
 
 struct stats_server {
-	uint64_t open; /* connections now */
+	uint64_t open;                       /* connections now */
+	uint64_t backend_busy, backend_idle; /* to backends now: in use, and in a pool */
 	uint64_t accepted, refused, handshake_failed;
 	uint64_t offload_both, offload_tx, offload_none;
 	uint64_t requests;            /* HTTP */
+	uint64_t requests_refused;    /* of them: 503, come again later */
 	uint64_t bytes_in, bytes_out; /* plaintext from and to clients */
 };
 
@@ -38,6 +40,9 @@ struct stats {
 void stats_sum(const struct stats *stats, unsigned server, struct stats_server *sum);
 /* Open connections of a server in all workers: what max_connections limits. */
 uint64_t stats_open(const struct stats *stats, unsigned server);
+/* The same to its backends, in use and in all: what backend_max_connections limits. */
+uint64_t stats_backends_busy(const struct stats *stats, unsigned server);
+uint64_t stats_backends(const struct stats *stats, unsigned server);
 /* Adds an ended worker's counters to the retired ones and clears its row. */
 void stats_retire(struct stats *stats, unsigned row);
 

@@ -32,7 +32,10 @@
 #define RESPAWN_MS 1000
 /* Changed certificates that cannot be loaded are tried again, ever less often. */
 #define STALE_PAUSE_MAX_MS 60000
-/* Descriptors of a worker that belong to no connection, and those of its pipes. */
+/*
+ * Descriptors of a worker that belong to no connection, or to one that is beyond the
+ * limits: it gets a 503, or has been given up and goes in the next turn. And its pipes'.
+ */
 #define DESCRIPTORS_FIXED 128
 #define DESCRIPTORS_PIPES 512
 
@@ -111,32 +114,33 @@ static char *join_errors(const struct conf_errors *errors)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-/*
- * Every worker may come to hold every connection: a server's socket and its
- * backend's, or the file it sends.
- */
+/* What stands behind a server's clients at most: connections to backends, or files sent. */
+static unsigned most_behind(const struct conf_server *server)
+{
+	bool is_files = server->backend.type == CONF_BACKEND_FILES;
+	return is_files ? server->max_connections : server->backend_max_connections;
+}
+
+/* Every worker may come to hold every connection. */
 static char *descriptors_missing(const struct conf *conf)
 {
 	unsigned long limit = descriptors_limit(), fixed = DESCRIPTORS_FIXED + DESCRIPTORS_PIPES;
+	unsigned long clients = 0, behind = 0;
 	char *text = NULL;
-	for (size_t i = 0; i < conf->server_count; i++)
-		fixed += (conf->servers[i].secure_address.count +
-				 conf->servers[i].http_address.count) *
-			 snapshot_sockets(conf);
-	unsigned long need = fixed;
 	for (size_t i = 0; i < conf->server_count; i++) {
 		const struct conf_server *server = &conf->servers[i];
-		size_t backends =
-			server->mode == CONF_MODE_HTTP ? server->certificate_count + 1 : 0;
-		need += 2UL * server->max_connections + backends * server->backend_connections;
+		fixed += (server->secure_address.count + server->http_address.count) *
+			 snapshot_sockets(conf);
+		clients += server->max_connections;
+		behind += most_behind(server);
 	}
+	unsigned long need = clients + behind + fixed;
 	if (need > limit &&
 		asprintf(&text,
-			"%s:%d: max_connections needs %lu descriptors (two for each connection, "
-			"%lu "
-			"besides), but the limit is %lu; lower max_connections or raise the limit "
-			"(ulimit -Hn, LimitNOFILE=)",
-			conf->path, conf->servers[0].line, need, fixed, limit) < 0)
+			"%s:%d: max_connections and backend_max_connections need %lu descriptors "
+			"(%lu for clients, %lu for backends or files, %lu besides), but the limit "
+			"is %lu; lower one of them or raise the limit (ulimit -Hn, LimitNOFILE=)",
+			conf->path, conf->servers[0].line, need, clients, behind, fixed, limit) < 0)
 		text = NULL;
 	return text;
 }

@@ -400,8 +400,7 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	worker->signal_op.done = on_signal;
 	worker->scratch_in = malloc(SCRATCH_SIZE);
 	worker->scratch_out = malloc(SCRATCH_SIZE);
-	worker->pools = calloc(options->snapshot->backend_count + 1, sizeof *worker->pools);
-	if (!worker->scratch_in || !worker->scratch_out || !worker->pools)
+	if (!worker->scratch_in || !worker->scratch_out || backend_pool_init(worker) < 0)
 		return -ENOMEM;
 	sigset_t signals;
 	sigemptyset(&signals);

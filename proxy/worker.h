@@ -29,6 +29,7 @@ struct worker {
 	struct pipe_pool pipes;
 	struct backend_conn *backends; /* all there are */
 	struct backend_pool *pools;    /* one for each of the snapshot's backends */
+	struct timer pool_timer;       /* idle ones: looks whether another worker needs the room */
 	int64_t now;                   /* ms, CLOCK_MONOTONIC, as of this turn */
 	struct conn *conns;
 	unsigned conn_count, excess_count; /* excess: beyond max_connections */

@@ -15,8 +15,8 @@ int main(int argc, char **argv)
 	CU_SuiteInfo *const groups[] = {handshake_suites, transfer_suites, records_suites,
 		limits_suites, failures_suites, files_suites, reload_suites, offload_suites,
 		http_suites, http_faults_suites, http_refused_suites, http_limits_suites,
-		forward_suites, policy_suites, display_suites, clients_suites, slow_suites,
-		differential_suites, NULL};
+		backend_limit_suites, forward_suites, policy_suites, display_suites, clients_suites,
+		slow_suites, differential_suites, NULL};
 
 	if (argc == 4 && strcmp(argv[1], "--slow-client") == 0)
 		return slow_client_main(argv[2], argv[3]);

@@ -198,6 +198,7 @@ static const struct {
 	{"HTTP server access class:", NULL},
 	{"HTTP server base path:", NULL},
 	{"Maximum number of concurrent server connections allowed:", "77"},
+	{"Maximum number of concurrent backend connections allowed:", "77"},
 	{"Server idle time-out:", "61 seconds"},
 	{"Server life time-out:", "3600 seconds"},
 	{"Maximum number of requests allowed on a connection:", "1234"},

@@ -6,7 +6,6 @@
 #include "tests/e2e/process.h"
 #include "tests/e2e/records.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,42 +170,49 @@ static void test_too_many_connections(void)
 
 /* ---- descriptors ---- */
 
-/* True when the text holds a number above `floor`. */
-static bool has_number_above(const char *text, unsigned long floor)
+/* Must be refused, and says so: the limit, and each part of the need. */
+static void expect_refused(const char *mode, const char *extra, const char *parts)
 {
-	while (*text != '\0') {
-		char *end;
-
-		if (!isdigit((unsigned char)*text)) {
-			text++;
-			continue;
-		}
-		if (strtoul(text, &end, 10) > floor)
-			return true;
-		text = end;
-	}
-	return false;
-}
-
-static void test_descriptor_limit_is_checked(void)
-{
-	struct ferrule_settings settings = {
-		.backends = {"127.0.0.1:9"}, .max_connections = 1000, .descriptors = 97};
+	struct ferrule_settings settings = {.backends = {"127.0.0.1:9"},
+		.mode = mode,
+		.max_connections = 1000,
+		.descriptors = 97,
+		.server_extra = {extra}};
 	struct ferrule *ferrule = ferrule_launch(&settings);
 	char *log;
-	const char *complaint;
 
 	if (ferrule == NULL)
 		return;
 	EXPECT_EQUAL(process_wait(ferrule->pid), 1);
 	log = harness_file_read(ferrule->log_path, NULL);
-	if (EXPECT(log != NULL) && EXPECT_CONTAINS(log, "max_connections")) {
-		complaint = strstr(log, "max_connections");
-		EXPECT_CONTAINS(log, "97");
-		EXPECT(has_number_above(complaint, 1000)); /* the need, not just the setting */
+	if (EXPECT(log != NULL)) {
+		EXPECT_CONTAINS(log, "max_connections and backend_max_connections need");
+		EXPECT_CONTAINS(log, parts);
+		EXPECT_CONTAINS(log, "the limit is 97;");
 	}
 	free(log);
 	free(ferrule);
+}
+
+static void test_descriptor_limit_is_checked(void)
+{
+	expect_refused("tunnel", NULL, "(1000 for clients, 1000 for backends or files, ");
+	expect_refused("http", NULL, "(1000 for clients, 1000 for backends or files, ");
+	expect_refused("http", "backend_max_connections = 4; backend_connections = 500;",
+		"(1000 for clients, 4 for backends or files, ");
+}
+
+/* Room for the clients and a few connections to the backend is enough. */
+static void test_descriptors_follow_the_limit(void)
+{
+	struct fixture fixture;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){.mode = "http",
+					     .max_connections = 1000,
+					     .descriptors = 1700,
+					     .server_extra = {"backend_max_connections = 4;"}}))
+		return;
+	fixture_stop(&fixture);
 }
 
 #define WAITING 20
@@ -275,6 +281,7 @@ static CU_TestInfo tests[] = {
 	{"busy is not idle", test_busy_is_not_idle},
 	{"more connections than allowed", test_too_many_connections},
 	{"descriptor limit is checked at start", test_descriptor_limit_is_checked},
+	{"descriptors follow the limit of backend connections", test_descriptors_follow_the_limit},
 	{"descriptors exhausted at run time", test_descriptors_exhausted},
 	{"bad configuration is refused", test_bad_configuration_is_refused},
 	CU_TEST_INFO_NULL,

@@ -15,9 +15,9 @@
 #define SMALL_CROWD  500
 #define GOOD_CLIENTS 50
 #define GOOD_ROUNDS  20
-#define BESIDES      1000 /* descriptors */
+#define BESIDES      1000 /* descriptors: of ferrule itself, the good ones, the backends */
 
-/* As many as ferrule would take: two descriptors for each of them, if they spoke up. */
+/* As many as ferrule would take: a descriptor for each of them. */
 static size_t crowd_size(void)
 {
 	struct rlimit limit = {0};
@@ -26,7 +26,7 @@ static size_t crowd_size(void)
 	if (harness_has_ktls() || harness_is_sanitized())
 		return SMALL_CROWD;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	most = (size_t)(limit.rlim_max - BESIDES) / 2 - 2 * GOOD_CLIENTS;
+	most = (size_t)limit.rlim_max - BESIDES;
 	return most < CROWD ? most : CROWD;
 }
 
@@ -75,10 +75,19 @@ static void expect_good_service(const struct http_fixture *fixture)
 		(long long)(harness_now() - start));
 }
 
+static void print_cost(const struct http_fixture *fixture, size_t count, int64_t before)
+{
+	int64_t grown = process_children_rss(fixture->ferrule->pid) - before;
+
+	printf("(%zu slow ones, %lld KiB: %.1f each) ", count, (long long)grown,
+		(double)grown / (double)count);
+}
+
 static void test_slow_crowd(void)
 {
 	size_t count = crowd_size();
 	struct http_fixture fixture;
+	int64_t before;
 	pid_t crowd;
 
 	harness_deadline_set(180);
@@ -86,14 +95,14 @@ static void test_slow_crowd(void)
 		    (struct ferrule_settings){.max_connections = (unsigned)count + 2 * GOOD_CLIENTS,
 			    .handshake_timeout = 120,
 			    .timeouts = "header = 3600;",
-			    .server_extra = {"backend_connections = 50;"}}))
+			    .server_extra = {"backend_max_connections = 50;"}}))
 		return;
+	before = process_children_rss(fixture.ferrule->pid);
 	crowd = crowd_spawn(&fixture, count);
 	while (!crowd_said("open", count, 0) && process_is_running(crowd) && harness_tick())
 		;
 	if (EXPECT(crowd_said("open", count, 0))) {
-		printf("(%zu slow ones, %lld KiB) ", count,
-			(long long)process_children_rss(fixture.ferrule->pid));
+		print_cost(&fixture, count, before);
 		expect_good_service(&fixture);
 		EXPECT_EQUAL(
 			http_backend_count(fixture.backend, "/good"), GOOD_CLIENTS * GOOD_ROUNDS);

@@ -16,6 +16,7 @@ extern CU_SuiteInfo http_suites[];
 extern CU_SuiteInfo http_refused_suites[];
 extern CU_SuiteInfo http_faults_suites[];
 extern CU_SuiteInfo http_limits_suites[];
+extern CU_SuiteInfo backend_limit_suites[];
 extern CU_SuiteInfo forward_suites[];
 extern CU_SuiteInfo policy_suites[];
 extern CU_SuiteInfo display_suites[];

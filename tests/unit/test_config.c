@@ -199,6 +199,7 @@ static void test_http_defaults(void)
 	CU_ASSERT_EQUAL(server->limits.head, 16384);
 	CU_ASSERT_EQUAL(server->limits.fields, 100);
 	CU_ASSERT_EQUAL(server->limits.body, 0);
+	CU_ASSERT_EQUAL(server->backend_max_connections, 1000);
 	CU_ASSERT_EQUAL(server->backend_connections, 128);
 	CU_ASSERT_FALSE(server->proxy_protocol);
 	CU_ASSERT_TRUE(server->forwarded);
@@ -271,6 +272,7 @@ static void test_http_values(void)
 	struct conf *conf = parse_sound(SERVER_WITH(
 		"mode = \"http\"; secure_server = false; http_server = true; "
 		"http_address = [ \"::1\" ]; http_port = 0; backend_connections = 0; "
+		"backend_max_connections = 7; "
 		"timeout_policy: { header = 1; requests = 86400; }; "
 		"limits: { request_line = 256; head = 1024; fields = 8; body = 5000000000L; }; "
 		"forwarded = false; hsts = 2147483647; "
@@ -284,6 +286,7 @@ static void test_http_values(void)
 	CU_ASSERT_EQUAL_FATAL(server->http_address.count, 1);
 	CU_ASSERT_STRING_EQUAL(server->http_address.items[0], "::1");
 	CU_ASSERT_EQUAL(server->http_port, 0);
+	CU_ASSERT_EQUAL(server->backend_max_connections, 7);
 	CU_ASSERT_EQUAL(server->backend_connections, 0);
 	CU_ASSERT_EQUAL(server->timeout.header, 1);
 	CU_ASSERT_EQUAL(server->timeout.requests, 86400);
@@ -732,6 +735,9 @@ static void test_refused_ranges(void)
 		  "1: servers[0].http_action must have 1 to 256 elements, not 0" },
 		{ SERVER_WITH("access_class = [ ];"),
 		  "1: servers[0].access_class must have 1 to 1024 elements, not 0" },
+		{ SERVER_WITH("backend_max_connections = 0;"),
+		  "1: servers[0].backend_max_connections must be a whole number from 1 to 1000000, "
+		  "not 0" },
 		{ SERVER_WITH("backend_connections = 10001;"),
 		  "1: servers[0].backend_connections must be a whole number from 0 to 10000, "
 		  "not 10001" },
@@ -1363,6 +1369,9 @@ static void test_refused_modes(void)
 		{ TUNNEL("timeout_policy: { requests = 0; };"), HTTP_ONLY("timeout_policy.requests") },
 		{ TUNNEL("limits: { };"), HTTP_ONLY("limits") },
 		{ TUNNEL("backend_connections = 32;"), HTTP_ONLY("backend_connections") },
+		{ TUNNEL("backend_max_connections = 9;"), HTTP_ONLY("backend_max_connections") },
+		{ FILES("backend_max_connections = 9;"), "1: servers[0].backend_max_connections goes "
+		  "only with a TCP or Unix backend; remove one of them" },
 		{ TUNNEL("forwarded = true;"), HTTP_ONLY("forwarded") },
 		{ TUNNEL("hsts = 0;"), HTTP_ONLY("hsts") },
 		{ TUNNEL("response_headers = [ ];"), HTTP_ONLY("response_headers") },

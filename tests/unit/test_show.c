@@ -170,7 +170,10 @@ static char *status_of(
 		.offload_both = 7,
 		.offload_tx = 6,
 		.offload_none = 5,
-		.requests = 90};
+		.requests = 90,
+		.requests_refused = 8,
+		.backend_busy = 2,
+		.backend_idle = 10};
 	char *status = show_status(what, json, snapshot, stats, capabilities);
 	snapshot_free(snapshot);
 	free(stats);
@@ -214,6 +217,8 @@ static const char one_side_each[] = GENERAL
 	"Server connections accepted: 20\n"                                                        \
 	"Server connections refused: 2\n"                                                          \
 	"Server requests: 90\n"                                                                    \
+	"Server requests refused: 8\n"                                                             \
+	"Server current backend connections: 12\n"                                                 \
 	"HTTP secure server handshakes failed: 4\n"
 
 #define NO_FIGURES                                                                                 \
@@ -221,6 +226,8 @@ static const char one_side_each[] = GENERAL
 	"Server connections accepted: 0\n"                                                         \
 	"Server connections refused: 0\n"                                                          \
 	"Server requests: 0\n"                                                                     \
+	"Server requests refused: 0\n"                                                             \
+	"Server current backend connections: 0\n"                                                  \
 	"HTTP secure server handshakes failed: 0\n"
 
 static void test_server_status_has_every_field(void)
@@ -233,6 +240,7 @@ static void test_server_status_has_every_field(void)
 		"HTTP server access class: permit 10.0.0.0/8, permit 2001:db8::1, deny any\n"
 		"HTTP server base path: /tmp\n"
 		"Maximum number of concurrent server connections allowed: 5\n"
+		"Maximum number of concurrent backend connections allowed: 0\n"
 		"Server idle time-out: 600 seconds\n"
 		"Server life time-out: 120 seconds\n"
 		"Maximum number of requests allowed on a connection: 1\n"
@@ -256,6 +264,7 @@ static void test_no_limit_is_said_in_words(void)
 		"HTTP server access class: none\n"
 		"HTTP server base path:\n"
 		"Maximum number of concurrent server connections allowed: 1000\n"
+		"Maximum number of concurrent backend connections allowed: 1000\n"
 		"Server idle time-out: unlimited\n"
 		"Server life time-out: unlimited\n"
 		"Maximum number of requests allowed on a connection: unlimited\n"
@@ -275,6 +284,7 @@ static void test_no_limit_is_said_in_words(void)
 		"HTTP server access class: none\n"
 		"HTTP server base path:\n"
 		"Maximum number of concurrent server connections allowed: 1000\n"
+		"Maximum number of concurrent backend connections allowed: 1000\n"
 		"Server idle time-out: 180 seconds\n"
 		"Server life time-out: unlimited\n"
 		"Maximum number of requests allowed on a connection: unlimited\n"
@@ -295,13 +305,15 @@ static void test_server_status_as_json(void)
 		"\"http_server_port\":8080,\"http_server_authentication_method\":\"none\","
 		"\"http_server_access_class\":[\"permit 10.0.0.0/8\",\"permit 2001:db8::1\","
 		"\"deny any\"],\"http_server_base_path\":\"/tmp\",\"max_connections\":5,"
-		"\"idle_timeout\":600,\"life_timeout\":120,\"max_requests\":1,"
+		"\"backend_max_connections\":0,\"idle_timeout\":600,\"life_timeout\":120,\"max_"
+		"requests\":1,"
 		"\"secure_server_capability\":true,\"secure_server_enabled\":true,"
 		"\"secure_server_port\":1025,\"secure_server_ciphersuites\":"
 		"[\"TLS_AES_256_GCM_SHA384\",\"TLS_AES_128_GCM_SHA256\"],"
 		"\"secure_server_client_authentication\":\"none\","
 		"\"secure_server_trustpoint\":\"TP1\",\"connections_open\":3,"
 		"\"connections_accepted\":20,\"connections_refused\":2,\"requests\":90,"
+		"\"requests_refused\":8,\"backend_connections_open\":12,"
 		"\"handshakes_failed\":4,\"offload_policy\":\"auto\","
 		"\"offload\":{\"both\":7,\"tx\":6,\"none\":5}}]}\n");
 }
@@ -324,6 +336,7 @@ static void test_secure_status(void)
 		"\"secure_server_client_authentication\":\"none\","
 		"\"secure_server_trustpoint\":\"TP1\",\"connections_open\":3,"
 		"\"connections_accepted\":20,\"connections_refused\":2,\"requests\":90,"
+		"\"requests_refused\":8,\"backend_connections_open\":12,"
 		"\"handshakes_failed\":4,\"offload_policy\":\"auto\","
 		"\"offload\":{\"both\":7,\"tx\":6,\"none\":5}}]}\n");
 }
