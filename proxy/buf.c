@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than half a buffer is worth a whole one. */
+#define STASH_MAX (BUF_SIZE / 2)
+
 struct buf *buf_new(struct buf_pool *pool)
 {
 	struct buf *buf = pool->free;
@@ -129,4 +132,34 @@ int buf_queue_append(
 		len -= n;
 	}
 	return 0;
+}
+
+bool stash_put(struct stash *stash, struct buf_pool *pool, struct buf *buf)
+{
+	size_t len = buf_len(buf);
+	uint8_t *data = len <= STASH_MAX ? malloc(len) : NULL;
+	assert(!stash->data && len > 0);
+	if (!data)
+		return false;
+	memcpy(data, buf->data + buf->start, len);
+	buf_free(pool, buf);
+	*stash = (struct stash){data, len};
+	return true;
+}
+
+struct buf *stash_take(struct stash *stash, struct buf_pool *pool)
+{
+	struct buf *buf = buf_new(pool);
+	if (buf) {
+		memcpy(buf->data, stash->data, stash->len);
+		buf->end = (uint32_t)stash->len;
+	}
+	stash_done(stash);
+	return buf;
+}
+
+void stash_done(struct stash *stash)
+{
+	free(stash->data);
+	*stash = (struct stash){NULL, 0};
 }

@@ -6,6 +6,7 @@
 #ifndef FERRULE_PROXY_BUF_H
 #define FERRULE_PROXY_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,5 +60,23 @@ void buf_queue_clear(struct buf_queue *queue, struct buf_pool *pool);
 /* Copies bytes behind the last buffer's, adding buffers as needed. 0 or -ENOMEM. */
 int buf_queue_append(
 	struct buf_queue *queue, struct buf_pool *pool, const uint8_t *data, size_t len);
+
+/*
+ * The beginning of something whose rest may take its time: who waits in the middle of a
+ * record or a head holds about as much memory as it has sent, and not a buffer.
+ */
+struct stash {
+	uint8_t *data; /* owned; NULL: it is empty */
+	size_t len;
+};
+
+/*
+ * Takes what is in the buffer, and frees that; false: it stays the caller's, because a
+ * buffer is just what it needs, or memory ran out.
+ */
+bool stash_put(struct stash *stash, struct buf_pool *pool, struct buf *buf);
+/* What was put there, in a buffer again. NULL: memory ran out; the stash is empty anyway. */
+struct buf *stash_take(struct stash *stash, struct buf_pool *pool);
+void stash_done(struct stash *stash);
 
 #endif

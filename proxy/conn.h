@@ -112,7 +112,8 @@ struct conn {
 	struct endpoint front;
 	struct backend_conn *back; /* owned while it is set */
 	struct relay up, down;     /* client to backend, backend to client */
-	struct buf *partial;       /* owned: the beginning of a record (user-space receive) */
+	struct buf *partial;       /* owned: the beginning of a record (user-space receive) … */
+	struct stash beginning;    /* … or here, as soon as its rest takes its time */
 	struct buf_queue early;    /* owned: plaintext from before the service was ready */
 
 	struct timer timer;

@@ -47,6 +47,7 @@ static void exchange_clear(struct conn *conn, struct http *http)
 	struct buf_pool *bufs = &conn->worker->bufs;
 	buf_free(bufs, http->head);
 	buf_free(bufs, http->response_head);
+	stash_done(&http->beginning); /* of a head that has been refused for its time */
 	file_transfer_done(&http->file);
 	free(http->credentials);
 	free(http->user);
@@ -63,6 +64,12 @@ static void http_close(struct conn *conn)
 	buf_queue_clear(&http->input, &conn->worker->bufs);
 	free(http);
 	conn->service_data = NULL;
+}
+
+/* No byte of a request is there. */
+static bool is_between(const struct http *http)
+{
+	return http->stage == HTTP_READING && http->input.bytes == 0 && !http->beginning.data;
 }
 
 /* ---- time --------------------------------------------------------------------- */
@@ -102,7 +109,7 @@ static void expired_while_relaying(struct conn *conn, const struct http *http)
 static bool http_expired(struct conn *conn)
 {
 	struct http *http = http_of(conn);
-	if (!http || (http->stage == HTTP_READING && http->input.bytes == 0))
+	if (!http || is_between(http))
 		return false;
 	if (http->stage > HTTP_READING && conn->latest && is_life_over(conn)) {
 		/* Doc 001: what is being processed is finished first. */
@@ -259,6 +266,14 @@ static void request_bad(struct conn *conn, struct http *http)
 	http_answer(conn, &reply);
 }
 
+/* More of it may take its time, as with clients that send a byte now and then. */
+static void put_by(struct conn *conn, struct http *http)
+{
+	struct buf *head = buf_queue_pop(&http->input);
+	if (!stash_put(&http->beginning, &conn->worker->bufs, head))
+		buf_queue_unpop(&http->input, head);
+}
+
 /* Reads on; true when an exchange has begun. */
 static bool request_step(struct conn *conn, struct http *http)
 {
@@ -267,6 +282,7 @@ static bool request_step(struct conn *conn, struct http *http)
 		return false;
 	switch (request_parse(conn, http)) {
 	case HTTP_PARSE_MORE:
+		put_by(conn, http);
 		http_limit_time(conn, http->received, conn->server->conf->timeout.header);
 		return false;
 	case HTTP_PARSE_BAD:
@@ -282,7 +298,7 @@ static bool request_step(struct conn *conn, struct http *http)
 /* Between two exchanges nothing is kept. */
 static void rest(struct conn *conn, struct http *http)
 {
-	if (http->input.bytes > 0)
+	if (!is_between(http))
 		return;
 	http_close(conn);
 	http_limit_time(conn, 0, 0);
@@ -350,9 +366,24 @@ static void http_update(struct conn *conn)
 		conn_end(conn, CONN_EVENT_FINISH, "client closed", 0);
 }
 
-static void http_client_data(struct conn *conn, struct buf *buf)
+/* Where the next bytes of the client go; NULL: the connection has ended. */
+static struct http *taker_of(struct conn *conn)
 {
 	struct http *http = http_start(conn);
+	if (!http || !http->beginning.data)
+		return http;
+	struct buf *buf = stash_take(&http->beginning, &conn->worker->bufs);
+	if (!buf) {
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+		return NULL;
+	}
+	buf_queue_push(&http->input, buf);
+	return http;
+}
+
+static void http_client_data(struct conn *conn, struct buf *buf)
+{
+	struct http *http = taker_of(conn);
 	if (http)
 		buf_queue_join(&http->input, &conn->worker->bufs, buf);
 	else
@@ -361,7 +392,7 @@ static void http_client_data(struct conn *conn, struct buf *buf)
 
 static void http_client_bytes(struct conn *conn, const uint8_t *data, size_t len)
 {
-	struct http *http = http_start(conn);
+	struct http *http = taker_of(conn);
 	if (!http)
 		return;
 	if (http->stage == HTTP_RELAYING && http->input.bytes == 0 && !http->upload.complete)
@@ -411,8 +442,7 @@ static bool http_is_busy(const struct conn *conn)
 static bool http_is_idle(const struct conn *conn)
 {
 	const struct http *http = http_of(conn);
-	return (!http || (http->stage == HTTP_READING && http->input.bytes == 0)) &&
-	       relay_is_front_free(conn);
+	return (!http || is_between(http)) && relay_is_front_free(conn);
 }
 
 const struct service http_service = {

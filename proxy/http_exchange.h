@@ -39,6 +39,7 @@ struct http {
 	uint64_t sent;    /* conn->down.bytes where the response's body began */
 
 	struct buf_queue input; /* owned: plaintext that nobody has taken yet */
+	struct stash beginning; /* owned: all of it, while more of a head is awaited */
 	struct buf *head;       /* owned: the request's head, which `request` points into */
 	struct http_request request;
 	struct http_body upload;

@@ -51,6 +51,7 @@ void relay_done(struct conn *conn)
 	pipe_return(&worker->pipes, conn->up.pipe);
 	pipe_return(&worker->pipes, conn->down.pipe);
 	buf_free(&worker->bufs, conn->partial);
+	stash_done(&conn->beginning);
 	buf_queue_clear(&conn->early, &worker->bufs);
 }
 
@@ -178,9 +179,36 @@ static void fill(struct buf *to, struct buf *from)
 	from->start += (uint32_t)n;
 }
 
+/*
+ * The beginning of a record is put by until more of it comes, but not in bulk, which goes
+ * on and has a backend. Before an installation of keys it stays where it is, too: there it
+ * stands for what has still to be opened.
+ */
+static void put_by(struct conn *conn)
+{
+	if (conn->partial && conn->state != CONN_OFFLOAD &&
+		stash_put(&conn->beginning, &conn->worker->bufs, conn->partial))
+		conn->partial = NULL;
+}
+
+/* False: memory ran out. */
+static bool take_up(struct conn *conn)
+{
+	if (!conn->beginning.data)
+		return true;
+	conn->partial = stash_take(&conn->beginning, &conn->worker->bufs);
+	if (!conn->partial)
+		conn_end(conn, CONN_EVENT_ABORT, "out of memory", 0);
+	return conn->partial != NULL;
+}
+
 void relay_open(struct conn *conn, struct buf *buf)
 {
 	struct buf_pool *pool = &conn->worker->bufs;
+	if (!take_up(conn)) {
+		buf_free(pool, buf);
+		return;
+	}
 	while (conn->partial && buf_len(buf) > 0 && takes_records(conn)) {
 		struct buf *whole = conn->partial;
 		conn->partial = NULL;
@@ -197,6 +225,7 @@ void relay_open(struct conn *conn, struct buf *buf)
 		conn->partial = buf;
 	else
 		buf_free(pool, buf);
+	put_by(conn);
 }
 
 /* ---- service to client --------------------------------------------------- */
@@ -571,6 +600,8 @@ static bool has_up_room(const struct conn *conn)
 /* Four records' worth of bytes. */
 static enum step up_copy(struct conn *conn)
 {
+	if (!take_up(conn))
+		return STEP_ENDED;
 	uint8_t *data = conn->worker->scratch_in;
 	size_t before = conn->partial ? buf_len(conn->partial) : 0;
 	size_t wanted = CHUNK_SEALED > before ? CHUNK_SEALED - before : KTLS_RECORD_MAX;

@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 		backend_limit_suites, forward_suites, policy_suites, display_suites, clients_suites,
 		slow_suites, differential_suites, NULL};
 
-	if (argc == 4 && strcmp(argv[1], "--slow-client") == 0)
-		return slow_client_main(argv[2], argv[3]);
+	if (argc == 5 && strcmp(argv[1], "--slow-client") == 0)
+		return slow_client_main(argv[2], argv[3], argv[4]);
 	return suite_main("end to end", groups, argc, argv);
 }

@@ -21,6 +21,8 @@
 #define EVENTS  256 /* taken at a time */
 
 static const char beginning[] = "GET /slow HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
+/* Application data, as long as it may be (RFC 8446 5.2). */
+static const char record_header[] = {23, 3, 3, 0x40, 0};
 
 enum drip_state { DRIP_NONE, DRIP_HANDSHAKE, DRIP_OPEN, DRIP_ENDED };
 
@@ -31,6 +33,7 @@ struct drip {
 };
 
 struct crowd {
+	bool records; /* whose records are slow, and not only their requests */
 	SSL_CTX *ctx;
 	int epoll;
 	uint16_t port;
@@ -95,6 +98,20 @@ static int result_of(struct drip *drip, int result)
 	return -1;
 }
 
+/* Of a record that is never whole, its bytes go out as they are. */
+static int say(const struct crowd *crowd, struct drip *drip, const char *text, size_t len)
+{
+	if (!crowd->records)
+		return SSL_write(drip->ssl, text, (int)len);
+	return send(drip->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 1;
+}
+
+static bool begin_speaking(const struct crowd *crowd, struct drip *drip)
+{
+	return crowd->records ? say(crowd, drip, record_header, sizeof(record_header)) > 0
+			      : say(crowd, drip, beginning, sizeof(beginning) - 1) > 0;
+}
+
 static void handshake_step(struct crowd *crowd, struct drip *drip)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = drip};
@@ -115,7 +132,7 @@ static void handshake_step(struct crowd *crowd, struct drip *drip)
 	drip->state = DRIP_OPEN;
 	crowd->open++;
 	epoll_ctl(crowd->epoll, EPOLL_CTL_MOD, drip->fd, &event);
-	if (SSL_write(drip->ssl, beginning, sizeof(beginning) - 1) <= 0)
+	if (!begin_speaking(crowd, drip))
 		drip_end(crowd, drip);
 }
 
@@ -155,7 +172,7 @@ static void one_byte_each(struct crowd *crowd)
 		if (drip->state != DRIP_OPEN)
 			continue;
 		ERR_clear_error();
-		result = SSL_write(drip->ssl, "x", 1);
+		result = say(crowd, drip, "x", 1);
 		if (result <= 0 && result_of(drip, result) < 0)
 			drip_end(crowd, drip);
 	}
@@ -220,10 +237,11 @@ static SSL_CTX *ctx_new(void)
 	return ctx;
 }
 
-int slow_client_main(const char *port, const char *count)
+int slow_client_main(const char *port, const char *count, const char *what)
 {
-	struct crowd crowd = {
-		.port = (uint16_t)strtoul(port, NULL, 10), .count = strtoul(count, NULL, 10)};
+	struct crowd crowd = {.records = strcmp(what, "records") == 0,
+		.port = (uint16_t)strtoul(port, NULL, 10),
+		.count = strtoul(count, NULL, 10)};
 	int status = 1;
 
 	signal(SIGTERM, stop);

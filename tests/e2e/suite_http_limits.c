@@ -119,6 +119,33 @@ static void test_default_sizes(void)
 	http_fixture_stop(&fixture);
 }
 
+/* It grows past whatever is thought of as small, and another request is behind it. */
+static void test_large_head_in_pieces(void)
+{
+	char *request = request_of(50, 2, 15000);
+	struct http_fixture fixture;
+	struct client *client;
+	size_t len;
+
+	if (!EXPECT(request != NULL))
+		return;
+	len = strlen(request);
+	if (http_fixture_start(&fixture, (struct ferrule_settings){0})) {
+		client = http_client(&fixture);
+		for (size_t i = 0; client != NULL && i < len; i += 100)
+			EXPECT(client_write(client, request + i, len - i < 100 ? len - i : 100));
+		if (client != NULL && EXPECT(client_say(client, GET("/behind")))) {
+			http_expect_answer(client, 200, "ok");
+			http_expect_answer(client, 200, "ok");
+			EXPECT_EQUAL(http_backend_count(fixture.backend, "X-Last: xxx"), 1);
+			EXPECT_EQUAL(http_backend_count(fixture.backend, "/behind"), 1);
+		}
+		client_free(client);
+		http_fixture_stop(&fixture);
+	}
+	free(request);
+}
+
 static void expect_body_of(struct http_fixture *fixture, size_t len, int status)
 {
 	char *text = calloc(1, len + 256);
@@ -510,6 +537,7 @@ static void test_max_connections(void)
 static CU_TestInfo tests[] = {
 	{"sizes of heads", test_head_sizes},
 	{"sizes of heads by default", test_default_sizes},
+	{"large head in pieces", test_large_head_in_pieces},
 	{"sizes of bodies", test_body_sizes},
 	{"header timeout", test_header_timeout},
 	{"header timeout between requests", test_header_timeout_between_requests},

@@ -30,10 +30,10 @@ static size_t crowd_size(void)
 	return most < CROWD ? most : CROWD;
 }
 
-static pid_t crowd_spawn(const struct http_fixture *fixture, size_t count)
+static pid_t crowd_spawn(const struct http_fixture *fixture, size_t count, const char *what)
 {
 	char port[16], number[32];
-	const char *argv[] = {"/proc/self/exe", "--slow-client", port, number, NULL};
+	const char *argv[] = {"/proc/self/exe", "--slow-client", port, number, what, NULL};
 	struct process_options options = {.argv = argv,
 		.output = harness_path("slow.log"),
 		.descriptors = (unsigned)count + 100};
@@ -83,9 +83,8 @@ static void print_cost(const struct http_fixture *fixture, size_t count, int64_t
 		(double)grown / (double)count);
 }
 
-static void test_slow_crowd(void)
+static void expect_slow_crowd(size_t count, const char *what)
 {
-	size_t count = crowd_size();
 	struct http_fixture fixture;
 	int64_t before;
 	pid_t crowd;
@@ -98,7 +97,7 @@ static void test_slow_crowd(void)
 			    .server_extra = {"backend_max_connections = 50;"}}))
 		return;
 	before = process_children_rss(fixture.ferrule->pid);
-	crowd = crowd_spawn(&fixture, count);
+	crowd = crowd_spawn(&fixture, count, what);
 	while (!crowd_said("open", count, 0) && process_is_running(crowd) && harness_tick())
 		;
 	if (EXPECT(crowd_said("open", count, 0))) {
@@ -113,6 +112,17 @@ static void test_slow_crowd(void)
 	http_fixture_stop(&fixture);
 }
 
+static void test_slow_crowd(void)
+{
+	expect_slow_crowd(crowd_size(), "requests");
+}
+
+/* The same a layer below: no record of theirs is whole. */
+static void test_slow_records(void)
+{
+	expect_slow_crowd(crowd_size() / 4, "records");
+}
+
 /* A drop now and then does not put the end of the head's time off. */
 static void test_slow_heads_are_cut_off(void)
 {
@@ -124,7 +134,7 @@ static void test_slow_heads_are_cut_off(void)
 	if (!http_fixture_start(&fixture,
 		    (struct ferrule_settings){.handshake_timeout = 60, .timeouts = "header = 3;"}))
 		return;
-	crowd = crowd_spawn(&fixture, count);
+	crowd = crowd_spawn(&fixture, count, "requests");
 	if (!EXPECT_EQUAL(process_wait(crowd), 0))
 		process_stop(crowd, SIGKILL);
 	EXPECT(crowd_said("alive", 0, count));
@@ -135,6 +145,7 @@ static void test_slow_heads_are_cut_off(void)
 
 static CU_TestInfo tests[] = {
 	{"slow crowd beside good clients", test_slow_crowd},
+	{"slow records beside good clients", test_slow_records},
 	{"slow heads are cut off", test_slow_heads_are_cut_off},
 	CU_TEST_INFO_NULL,
 };

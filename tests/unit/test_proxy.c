@@ -174,6 +174,53 @@ static void test_queue_joins_small_pieces(void)
 	buf_pool_done(&pool);
 }
 
+static struct buf *buf_of(struct buf_pool *pool, const char *text, size_t start)
+{
+	struct buf *buf = buf_new(pool);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buf);
+	memcpy(buf->data, text, strlen(text));
+	buf->start = (uint32_t)start;
+	buf->end = (uint32_t)strlen(text);
+	return buf;
+}
+
+static void test_stash_gives_back_what_it_took(void)
+{
+	struct buf_pool pool = {.keep_max = 8};
+	struct stash stash = {NULL, 0};
+	CU_ASSERT_TRUE(stash_put(&stash, &pool, buf_of(&pool, "xxGET /", 2)));
+	CU_ASSERT_EQUAL(pool.in_use, 0); /* the buffer has become free */
+	CU_ASSERT_EQUAL(stash.len, 5);
+	struct buf *buf = stash_take(&stash, &pool);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buf);
+	CU_ASSERT_PTR_NULL(stash.data);
+	CU_ASSERT_EQUAL(buf->start, 0);
+	CU_ASSERT_EQUAL(buf_len(buf), 5);
+	CU_ASSERT_EQUAL(memcmp(buf->data, "GET /", 5), 0);
+	CU_ASSERT_TRUE(stash_put(&stash, &pool, buf));
+	stash_done(&stash);
+	CU_ASSERT_PTR_NULL(stash.data);
+	buf_pool_done(&pool);
+}
+
+static void test_stash_leaves_large_things_alone(void)
+{
+	struct buf_pool pool = {.keep_max = 8};
+	struct stash stash = {NULL, 0};
+	struct buf *buf = buf_new(&pool);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buf);
+	memset(buf->data, 'x', BUF_SIZE);
+	buf->end = BUF_SIZE / 2 + 1;
+	CU_ASSERT_FALSE(stash_put(&stash, &pool, buf));
+	CU_ASSERT_PTR_NULL(stash.data);
+	CU_ASSERT_EQUAL(pool.in_use, 1);
+	buf->start = 1;
+	CU_ASSERT_TRUE(stash_put(&stash, &pool, buf));
+	CU_ASSERT_EQUAL(stash.len, BUF_SIZE / 2);
+	stash_done(&stash);
+	buf_pool_done(&pool);
+}
+
 /* ---- pipes ------------------------------------------------------------------------ */
 
 static void test_pipes_are_bounded_and_whole(void)
@@ -501,6 +548,8 @@ static CU_TestInfo memory_tests[] = {
 	{"queue keeps bytes in order", test_queue_keeps_bytes_in_order},
 	{"queue pop and clear", test_queue_pop_and_clear},
 	{"queue joins small pieces", test_queue_joins_small_pieces},
+	{"stash gives back what it took", test_stash_gives_back_what_it_took},
+	{"stash leaves large things alone", test_stash_leaves_large_things_alone},
 	{"pipes are bounded and whole", test_pipes_are_bounded_and_whole},
 	{"a pipe with bytes is closed", test_pipe_with_bytes_is_closed},
 	CU_TEST_INFO_NULL,
