@@ -31,12 +31,13 @@ struct http {
 	bool close;    /* the client's connection ends with this exchange */
 	bool answered; /* the head of the final response has gone to the client */
 	bool retried;
-	bool reached;     /* a backend has been given the request */
-	bool keeps;       /* the backend's connection can serve another exchange */
-	unsigned status;  /* of the response; 0: none yet */
-	int64_t received; /* ms: the request's first byte */
-	int64_t started;  /* us: the same, if somebody wants to know */
-	uint64_t sent;    /* conn->down.bytes where the response's body began */
+	bool reached;      /* a backend has been given the request */
+	bool keeps;        /* the backend's connection can serve another exchange */
+	unsigned status;   /* of the response; 0: none yet */
+	unsigned interims; /* responses 1xx so far */
+	int64_t received;  /* ms: the request's first byte */
+	int64_t started;   /* us: the same, if somebody wants to know */
+	uint64_t sent;     /* conn->down.bytes where the response's body began */
 
 	struct buf_queue input; /* owned: plaintext that nobody has taken yet */
 	struct stash beginning; /* owned: all of it, while more of a head is awaited */

@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Interim responses to one request: there are a few at most, and Go's client took five. */
+#define INTERIM_MAX 64
+
 /* ---- the way to a backend ---------------------------------------------------- */
 
 static void relaying_begin(struct conn *conn);
@@ -201,10 +204,12 @@ static bool is_interim(const struct http *http)
 	return http->response.status < 200 && http->response.status != 101;
 }
 
-/* What only both messages together can tell; NULL: all is well. */
+/* What only all messages together can tell; NULL: all is well. */
 static const char *mismatch(const struct http *http)
 {
 	const struct http_response *response = &http->response;
+	if (http->interims > INTERIM_MAX)
+		return "backend sent too many interim responses";
 	if (response->chunked && http->request.minor_version == 0)
 		return "backend sent chunks to HTTP/1.0 (RFC 9112 6.1)";
 	if (response->status == 101 &&
@@ -264,6 +269,7 @@ static void switch_protocols(struct conn *conn, struct http *http)
 /* One head has been read and goes to the client in `out`; false when that failed. */
 static bool head_done(struct conn *conn, struct http *http, struct buf *out)
 {
+	http->interims += is_interim(http);
 	const char *why = mismatch(http);
 	/* Said of the idle connection, not of this request (RFC 9110 15.5.9). */
 	if (http->response.status == 408 && can_retry(conn, http)) {

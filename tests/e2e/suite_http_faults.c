@@ -274,6 +274,43 @@ static void expect_bad_gateway(struct http_fixture *fixture, const char *path)
 		fixture->backend, 1); /* of the two it is not the bad one that stays */
 }
 
+#define HINT "HTTP/1.1 103 Early Hints\r\n\r\n"
+
+/* So many hints and an answer: all are passed on as long as they are not endless. */
+static void expect_hints(struct http_fixture *fixture, unsigned count, int status)
+{
+	char *text = calloc(count + 1, sizeof(HINT));
+	struct client *client = http_client(fixture);
+
+	for (unsigned i = 0; text != NULL && i < count; i++)
+		memcpy(text + i * (sizeof(HINT) - 1), HINT, sizeof(HINT) - 1);
+	if (EXPECT(text != NULL) && client != NULL) {
+		http_backend_answer(fixture->backend, "/hints",
+			&(struct http_answer){.interim = text, .times = 1});
+		EXPECT(client_say(client, GET("/hints")));
+		for (unsigned i = 0; i < count && i < 64; i++)
+			http_expect_answer(client, 103, NULL);
+		http_expect_answer(client, status, NULL);
+	}
+	client_free(client);
+	http_backend_settle(fixture->backend);
+	free(text);
+}
+
+static void test_endless_hints(void)
+{
+	struct http_fixture fixture;
+
+	if (!http_fixture_start(&fixture,
+		    (struct ferrule_settings){.server_extra = {"backend_connections = 0;"}}))
+		return;
+	expect_hints(&fixture, 64, 200);
+	expect_hints(&fixture, 65, 502);
+	expect_hints(&fixture, 5000, 502);
+	http_fixture_expect_service(&fixture);
+	http_fixture_stop(&fixture);
+}
+
 static void test_nonsense(void)
 {
 	struct http_fixture fixture;
@@ -562,6 +599,7 @@ static CU_TestInfo tests[] = {
 	{"no endless retry", test_no_endless_retry},
 	{"bytes behind a response", test_extra_bytes},
 	{"nonsense is a 502", test_nonsense},
+	{"endless interim responses are a 502", test_endless_hints},
 	{"head too big is a 502", test_head_too_big},
 	{"backend closes in the middle", test_backend_closes_in_the_middle},
 	{"backend resets in the middle", test_backend_resets_in_the_middle},
