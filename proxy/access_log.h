@@ -49,7 +49,7 @@ struct access_entry {
 	const char *server, *listener;
 	struct http_span method, target, host, referer, user_agent;
 	unsigned minor_version;
-	unsigned status;     /* 0: nothing was answered */
+	unsigned status;     /* 499: the client did not wait; 0: nothing was answered */
 	uint64_t bytes_sent; /* of the body */
 	const char *upstream;
 	const char *tls_version; /* NULL: plain HTTP, and none of the following */

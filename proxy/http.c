@@ -13,6 +13,8 @@
 
 /* More of a request's body than this waits for nobody: its source is not read. */
 #define INPUT_MAX (4 * BUF_SIZE)
+/* The access log's status of requests whose client has not waited: nginx's number for it. */
+#define HTTP_CLIENT_LEFT 499
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -53,12 +55,20 @@ static void exchange_clear(struct conn *conn, struct http *http)
 	free(http->user);
 }
 
+static bool has_client_left(const struct conn *conn)
+{
+	return conn->front.eof || conn->front.failed;
+}
+
 static void http_close(struct conn *conn)
 {
 	struct http *http = http_of(conn);
 	if (!http)
 		return;
-	if (http->status)
+	/* A request has been read that will not be answered. */
+	if (!http->status && http->head && has_client_left(conn))
+		http->status = HTTP_CLIENT_LEFT;
+	if (http->status || http->head)
 		http_log(conn);
 	exchange_clear(conn, http);
 	buf_queue_clear(&http->input, &conn->worker->bufs);

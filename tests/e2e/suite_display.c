@@ -186,6 +186,36 @@ static void test_log_of_broken_requests(void)
 	http_fixture_stop(&fixture);
 }
 
+/* Who does not wait for the answer has a line that says so; a head not yet whole has none. */
+static void test_log_of_impatient_clients(void)
+{
+	struct http_fixture fixture;
+	struct conn_line conn_line;
+	struct client *client;
+	const char *path;
+	char *line;
+
+	if (!logged_start(&fixture, "combined", NULL))
+		return;
+	path = harness_path("access");
+	http_backend_answer(fixture.backend, "/held", &(struct http_answer){.held = true});
+	client = http_client(&fixture);
+	if (client != NULL && EXPECT(client_say(client, "GET /half HTTP/1.1\r\nHost: ")))
+		conn_line_after(fixture.ferrule, client, &conn_line);
+	client_free(client);
+	client = http_client(&fixture);
+	if (client != NULL && EXPECT(client_say(client, GET("/held"))) &&
+		EXPECT(http_backend_wait_heads(fixture.backend, 1)))
+		conn_line_after(fixture.ferrule, client, &conn_line);
+	client_free(client);
+	line = line_wait(path, "/held");
+	EXPECT_CONTAINS(line, "\"GET /held HTTP/1.1\" 499 0 ");
+	EXPECT_CONTAINS(line, "upstream=127.0.0.1:");
+	free(line);
+	EXPECT_EQUAL(lines_of(path), 1);
+	http_fixture_stop(&fixture);
+}
+
 /* ---- status ---- */
 
 /* Every line of the documents' examples, and what is on it here. */
@@ -459,6 +489,7 @@ static CU_TestInfo tests[] = {
 	{"JSON access log", test_json_log},
 	{"access log is reopened", test_log_is_reopened},
 	{"access log of broken requests", test_log_of_broken_requests},
+	{"access log of impatient clients", test_log_of_impatient_clients},
 	{"show server status", test_show_server_status},
 	{"show server secure status", test_show_secure_status},
 	{"show server status, other settings", test_show_of_other_settings},
