@@ -30,22 +30,28 @@ static size_t crowd_size(void)
 	return most < CROWD ? most : CROWD;
 }
 
-static pid_t crowd_spawn(const struct http_fixture *fixture, size_t count, const char *what)
+struct crowd {
+	pid_t pid;
+	const char *log;
+};
+
+static struct crowd crowd_spawn(const struct http_fixture *fixture, size_t count, const char *what)
 {
+	struct crowd crowd = {.log = harness_path("slow.log")};
 	char port[16], number[32];
 	const char *argv[] = {"/proc/self/exe", "--slow-client", port, number, what, NULL};
-	struct process_options options = {.argv = argv,
-		.output = harness_path("slow.log"),
-		.descriptors = (unsigned)count + 100};
+	struct process_options options = {
+		.argv = argv, .output = crowd.log, .descriptors = (unsigned)count + 100};
 
 	snprintf(port, sizeof(port), "%u", fixture->ferrule->ports[0]);
 	snprintf(number, sizeof(number), "%zu", count);
-	return process_spawn(&options);
+	crowd.pid = process_spawn(&options);
+	return crowd;
 }
 
-static bool crowd_said(const char *format, size_t first, size_t second)
+static bool crowd_said(const struct crowd *crowd, const char *format, size_t first, size_t second)
 {
-	char *log = harness_file_read(harness_path("slow.log"), NULL);
+	char *log = harness_file_read(crowd->log, NULL);
 	char text[64];
 	bool said;
 
@@ -87,7 +93,7 @@ static void expect_slow_crowd(size_t count, const char *what)
 {
 	struct http_fixture fixture;
 	int64_t before;
-	pid_t crowd;
+	struct crowd crowd;
 
 	harness_deadline_set(180);
 	if (!http_fixture_start(&fixture,
@@ -98,17 +104,18 @@ static void expect_slow_crowd(size_t count, const char *what)
 		return;
 	before = process_children_rss(fixture.ferrule->pid);
 	crowd = crowd_spawn(&fixture, count, what);
-	while (!crowd_said("open", count, 0) && process_is_running(crowd) && harness_tick())
+	while (!crowd_said(&crowd, "open", count, 0) && process_is_running(crowd.pid) &&
+		harness_tick())
 		;
-	if (EXPECT(crowd_said("open", count, 0))) {
+	if (EXPECT(crowd_said(&crowd, "open", count, 0))) {
 		print_cost(&fixture, count, before);
 		expect_good_service(&fixture);
 		EXPECT_EQUAL(
 			http_backend_count(fixture.backend, "/good"), GOOD_CLIENTS * GOOD_ROUNDS);
 		EXPECT(!http_backend_has(fixture.backend, "/slow"));
 	}
-	EXPECT_EQUAL(process_stop(crowd, SIGTERM), 0);
-	EXPECT(crowd_said("alive", count, count)); /* none of them was too slow, either */
+	EXPECT_EQUAL(process_stop(crowd.pid, SIGTERM), 0);
+	EXPECT(crowd_said(&crowd, "alive", count, count)); /* none of them was too slow, either */
 	http_fixture_stop(&fixture);
 }
 
@@ -128,16 +135,16 @@ static void test_slow_heads_are_cut_off(void)
 {
 	size_t count = SMALL_CROWD;
 	struct http_fixture fixture;
-	pid_t crowd;
+	struct crowd crowd;
 
 	harness_deadline_set(60);
 	if (!http_fixture_start(&fixture,
 		    (struct ferrule_settings){.handshake_timeout = 60, .timeouts = "header = 3;"}))
 		return;
 	crowd = crowd_spawn(&fixture, count, "requests");
-	if (!EXPECT_EQUAL(process_wait(crowd), 0))
-		process_stop(crowd, SIGKILL);
-	EXPECT(crowd_said("alive", 0, count));
+	if (!EXPECT_EQUAL(process_wait(crowd.pid), 0))
+		process_stop(crowd.pid, SIGKILL);
+	EXPECT(crowd_said(&crowd, "alive", 0, count));
 	EXPECT_EQUAL(http_backend_bytes(fixture.backend), 0);
 	http_fixture_expect_service(&fixture);
 	http_fixture_stop(&fixture);
