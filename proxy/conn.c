@@ -429,12 +429,14 @@ static void on_expired(struct timer *timer)
 static void front_bytes(struct conn *conn, struct buf *buf)
 {
 	bool is_full = buf_len(buf) >= KTLS_RECORD_PLAINTEXT;
-	conn_touch(conn);
 	if (conn->state == CONN_HANDSHAKE) {
 		handshake_received(conn, buf);
 		return;
 	}
 	relay_open(conn, buf); /* frees it when nobody wants records any more */
+	/* Pieces of a record that have brought no request yet may go on for ever. */
+	if (!is_idle(conn))
+		conn_touch(conn);
 	if (is_full)
 		relay_bulk_upload(conn);
 }

@@ -130,18 +130,16 @@ static void test_slow_records(void)
 	expect_slow_crowd(crowd_size() / 4, "records");
 }
 
-/* A drop now and then does not put the end of the head's time off. */
-static void test_slow_heads_are_cut_off(void)
+static void expect_cut_off(const char *what, const struct ferrule_settings *settings)
 {
 	size_t count = SMALL_CROWD;
 	struct http_fixture fixture;
 	struct crowd crowd;
 
 	harness_deadline_set(60);
-	if (!http_fixture_start(&fixture,
-		    (struct ferrule_settings){.handshake_timeout = 60, .timeouts = "header = 3;"}))
+	if (!http_fixture_start(&fixture, *settings))
 		return;
-	crowd = crowd_spawn(&fixture, count, "requests");
+	crowd = crowd_spawn(&fixture, count, what);
 	if (!EXPECT_EQUAL(process_wait(crowd.pid), 0))
 		process_stop(crowd.pid, SIGKILL);
 	EXPECT(crowd_said(&crowd, "alive", 0, count));
@@ -150,10 +148,25 @@ static void test_slow_heads_are_cut_off(void)
 	http_fixture_stop(&fixture);
 }
 
+/* A drop now and then does not put the end of the head's time off. */
+static void test_slow_heads_are_cut_off(void)
+{
+	expect_cut_off("requests",
+		&(struct ferrule_settings){.handshake_timeout = 60, .timeouts = "header = 3;"});
+}
+
+/* Nor is a connection in use that has not got beyond a part of a record. */
+static void test_slow_records_are_cut_off(void)
+{
+	expect_cut_off(
+		"records", &(struct ferrule_settings){.handshake_timeout = 60, .idle_timeout = 3});
+}
+
 static CU_TestInfo tests[] = {
 	{"slow crowd beside good clients", test_slow_crowd},
 	{"slow records beside good clients", test_slow_records},
 	{"slow heads are cut off", test_slow_heads_are_cut_off},
+	{"slow records are cut off", test_slow_records_are_cut_off},
 	CU_TEST_INFO_NULL,
 };
 
