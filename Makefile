@@ -36,7 +36,7 @@ PKI_CA   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/responder/*.c))
 PKI      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/pki/*.c) tests/suite.c \
 	$(filter-out tests/e2e/main.c tests/e2e/suite_%.c,$(wildcard tests/e2e/*.c)))
 FUZZ     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH    := load ceiling splice_relay
+BENCH    := load ceiling records splice_relay
 BENCH_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c))
 # Seams for tests that make a system call or an allocation fail; inert unless armed.
 WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdirat write \
@@ -61,6 +61,9 @@ $(B)/bench/load: $(B)/bench/load.o $(B)/bench/client.o $(B)/bench/process.o
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
 
 $(B)/bench/ceiling: $(B)/bench/ceiling.o
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
+
+$(B)/bench/records: $(B)/bench/records.o $(filter $(B)/ktls/%,$(OBJECTS))
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
 
 $(B)/bench/splice_relay: $(B)/bench/splice_relay.o

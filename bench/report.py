@@ -30,6 +30,30 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def pure_cipher(pairs):
+    """What pairs of figures, taken one after the other, come to."""
+    found = {"pairs": len(pairs),
+             "bytes_per_second": statistics.median(pair["speed"] for pair in pairs)}
+    if "engine" in pairs[0]:
+        found["engine_bytes_per_second"] = statistics.median(pair["engine"] for pair in pairs)
+        found["engine_ratio"] = spread([pair["engine"] / pair["speed"] for pair in pairs])
+    return found
+
+
+def pure_table(pure):
+    lines = ["the ciphers alone, GB/s on the proxy's core; sealed: by ferrule, in memory",
+             f"  {'':<24}{'block':>7}{'openssl speed':>15}{'sealed':>8}  {'ratio':>5}  min..max"]
+    for entry in pure:
+        line = (f"  {entry['cipher']:<24}{entry['block']:>7}"
+                f"{entry['bytes_per_second'] / 1e9:>15.2f}")
+        if "engine_ratio" in entry:
+            ratio = entry["engine_ratio"]
+            line += (f"{entry['engine_bytes_per_second'] / 1e9:>8.2f}  {ratio['median']:>5.2f}"
+                     f"  {ratio['min']:.2f}..{ratio['max']:.2f}")
+        lines.append(line)
+    return lines
+
+
 class Summary:
     """Samples are dictionaries of round, cell, subject and figures, in the order taken."""
 

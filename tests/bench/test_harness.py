@@ -124,6 +124,20 @@ class Reports(unittest.TestCase):
         other = report.Summary(samples, "/ferrule")
         self.assertEqual(other.ratio("c", "peer", "cpu"), {"median": 3, "min": 2, "max": 4})
 
+    def test_pure_ciphers(self):
+        pairs = [{"speed": 4e9, "engine": 3e9}, {"speed": 2e9, "engine": 2e9},
+                 {"speed": 1e9, "engine": 9e8}]
+        found = report.pure_cipher(pairs)
+        self.assertEqual(found, {
+            "pairs": 3, "bytes_per_second": 2e9, "engine_bytes_per_second": 2e9,
+            "engine_ratio": {"median": 0.9, "min": 0.75, "max": 1}})
+        other = report.pure_cipher([{"speed": 1e9}])
+        self.assertEqual(other, {"pairs": 1, "bytes_per_second": 1e9})
+        lines = report.pure_table([{"cipher": "chacha20-poly1305", "block": 16384, **found},
+                                   {"cipher": "aes-128-cbc", "block": 1024, **other}])
+        self.assertEqual(len(lines), 4)
+        self.assertLessEqual(max(map(len, lines)), report.WIDTH)
+
     def test_no_division_by_zero(self):
         summary = report.Summary([sample(1, "ferrule", 1), sample(1, "peer", 0)], "ferrule/")
         self.assertIsNone(summary.ratio("c", "peer", "cpu"))
