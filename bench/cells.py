@@ -66,7 +66,7 @@ class Cell:
             return None
         if subject.name == "haproxy-http-64k" and self.yields == "handshakes":
             return None
-        if subject.kind != "ferrule" and self.backend == "files":
+        if subject.kind not in ("ferrule", "nginx") and self.backend == "files":
             return None
         room = (descriptor_limit() - 300) // subject.descriptors
         if self.yields == "idle" and self.connections + 100 > room:

@@ -125,9 +125,12 @@ class Environment:
         text = (self.peers / template).read_text()
         for key, value in known.items():
             text = text.replace(f"@{key}@", str(value))
-        path = self.scratch / f"{name}.conf"
+        path = self.configuration(name)
         path.write_text(text)
         return path
+
+    def configuration(self, name):
+        return self.scratch / f"{name}.conf"
 
     def start(self, name, core, command):
         """In the background, its output in the scratch directory. Whatever becomes of this
@@ -189,9 +192,12 @@ class Environment:
         backend = f"127.0.0.1:{BACKEND_PORT}"
         if cell.backend == "files":
             backend = f"files:{self.scratch}/files"
+        values = dict(subject.values)
+        if cell.yields != "bodies":
+            values["BUFFERS"] = "nginx"   # they are for bodies
         return {
-            "CERTIFICATE": self.certificate(cell.key), "KEY": self.key(cell.key),
+            "CONTENT": {"files": "files"}.get(cell.backend, "proxy"), "CERTIFICATE": self.certificate(cell.key), "KEY": self.key(cell.key),
             "BUNDLE": self.scratch / f"{cell.key}-bundle.pem", "BACKEND": backend,
             "SUITES": f'"{cell.suite}"' if cell.suite else "",
-            "CONNECTIONS": max(4000, cell.connections + 200), **subject.values,
+            "CONNECTIONS": max(4000, cell.connections + 200), **values,
         }

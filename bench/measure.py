@@ -1,5 +1,7 @@
 """Takes samples: runs the load and reads what it and the other tools print."""
 
+import json
+import pathlib
 import re
 import subprocess
 
@@ -81,6 +83,47 @@ def latency_of(counts):
             "p99": counts["p99"], "p99.9": counts["p999"]}
 
 
+def parse_tls_stat(text):
+    """Connections so far whose records the kernel took over, by direction (proc/net/tls_stat)."""
+    counts = {name: int(value) for name, value in re.findall(r"^(Tls\w+)\s+(\d+)", text, re.M)}
+    return {direction: counts.get(f"Tls{direction}Sw", 0) + counts.get(f"Tls{direction}Device", 0)
+            for direction in ("Tx", "Rx")}
+
+
+def tls_stat():
+    try:
+        return parse_tls_stat(pathlib.Path("/proc/net/tls_stat").read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return {"Tx": 0, "Rx": 0}   # a kernel without TLS
+
+
+def parse_offload(text):
+    """What `ferrule show offload --json` counts: connections by where their records were."""
+    sums = {"both": 0, "tx": 0, "none": 0}
+    for server in json.loads(text)["servers"]:
+        for place, count in server["offload"].items():
+            sums[place] += count
+    return sums
+
+
+PLACES = {"none": "user space", "tx": "kernel tx", "both": "kernel both"}
+
+
+def offload_error(engages, counts, connections):
+    """Whether the connections of a sample, at least so many, had their records where they had to
+    be: a figure of kernel TLS with records from user space in it is none. Of 0 connections that
+    stay, one of those that came and went must have been there: a socket whose client has gone
+    takes no keys. Empty if all is well."""
+    found = {place: count for place, count in counts.items() if count > 0}
+    allowed = {*engages, *(() if connections else ("none",))}
+    if found.keys() <= allowed and sum(found.get(place, 0) for place in engages) >= max(
+            1, connections):
+        return ""
+    said = ", ".join(f"{count} {PLACES[place]}" for place, count in found.items()) or "none"
+    wanted = " or ".join(PLACES[place] for place in engages)
+    return f"offload: wanted {max(1, connections)} connections {wanted}, there were {said}"
+
+
 def _run(command, limit, what, **options):
     try:
         done = subprocess.run([*map(str, command)], capture_output=True, text=True,
@@ -99,22 +142,44 @@ class Meter:
         self.limit = LIMIT_SECONDS + warmup + seconds
 
     def sample(self, cell, subject):
-        """Figures of a freshly started proxy, so that none inherits memory or connections."""
+        """Figures of a freshly started proxy, so that none inherits memory or connections, and
+        where the records of its connections were, of a proxy that can be asked."""
         try:
             if subject.kind == "ceiling":
                 figures = figures_of(cell.yields, self._ceiling(cell))
                 # The client's half runs on the same core, so only the server's CPU time counts.
-                return {name: figures[name] for name in ("cpu", "cpu_rate")}
+                return {name: figures[name] for name in ("cpu", "cpu_rate")}, {}
+            before = tls_stat()
             process = self.environment.start_proxy(subject, cell)
             try:
                 figures = figures_of(cell.yields, self._load(cell, subject, process.pid))
                 if cell.yields == "latency":
                     figures |= latency_of(self._wrk(cell, subject))
+                offload = self._offload(cell, subject, before)
             finally:
                 self.environment.stop_proxy(process)
-            return figures
+            return figures, offload
         except ValueError as nothing:
             raise Failure(str(nothing)) from nothing
+
+    def _offload(self, cell, subject, before):
+        """Its counts, checked; none of a proxy that has no kernel TLS to count."""
+        connections = 0 if cell.yields == "handshakes" else cell.connections
+        if subject.kind == "ferrule":
+            counts = parse_offload(_run(
+                [subject.program(self.environment), "show", "offload", "--json", "-c",
+                 self.environment.configuration(subject.name)], self.limit, "ferrule show"))
+        elif subject.offload != "off":
+            now = tls_stat()
+            sent, received = now["Tx"] - before["Tx"], now["Rx"] - before["Rx"]
+            both = min(sent, received)
+            counts = {"both": both, "tx": sent - both, "none": max(0, connections - sent)}
+        else:
+            return {}
+        error = offload_error(subject.engages, counts, connections)
+        if error:
+            raise Failure(error)
+        return counts
 
     def _pin(self, core, command):
         return ["taskset", "-c", core, *command]

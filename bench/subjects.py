@@ -24,6 +24,14 @@ class Subject:
         return self.values.get("OFFLOAD", "off")
 
     @property
+    def engages(self):
+        """Where the records of its connections must have been, as `ferrule show offload` names
+        it. libssl, which nginx leaves it to, takes whatever direction the kernel has."""
+        if self.kind == "nginx" and self.offload == "tx":
+            return ("tx", "both")
+        return ({"off": "none"}.get(self.offload, self.offload),)
+
+    @property
     def port(self):
         return BACKEND_PORT if self.kind == "direct" else PROXY_PORT
 
@@ -62,8 +70,11 @@ ALL = {subject.name: subject for subject in (
     _ferrule("ferrule-tunnel", "tunnel, user space", "tunnel", "off"),
     _ferrule("ferrule-tunnel-tx", "tunnel, kernel tx", "tunnel", "tx"),
     _ferrule("ferrule-tunnel-both", "tunnel, kernel both", "tunnel", "both"),
-    Subject("nginx", "nginx", "nginx", "nginx.conf"),
-    Subject("nginx-buffers", "nginx, 32 x 16 KiB buffers", "nginx", "nginx.conf"),
+    Subject("nginx", "nginx", "nginx", "nginx.conf", {"BUFFERS": "nginx"}),
+    Subject("nginx-buffers", "nginx, 32 x 16 KiB buffers", "nginx", "nginx.conf",
+            {"BUFFERS": "nginx-buffers"}),
+    Subject("nginx-ktls", "nginx, kernel tx, 32 x 16 KiB buffers", "nginx", "nginx.conf",
+            {"BUFFERS": "nginx-buffers", "OFFLOAD": "tx"}),
     Subject("haproxy-http", "HAProxy http, 16 KiB buffers", "haproxy", "haproxy-http.cfg",
             {"BUFFER": 16384}),
     Subject("haproxy-http-64k", "HAProxy http, 64 KiB buffers", "haproxy", "haproxy-http.cfg",
@@ -76,7 +87,8 @@ ALL = {subject.name: subject for subject in (
     Subject("ceiling", "libssl in memory", "ceiling"),
 )}
 
-PEERS = ("ferrule", "ferrule-tunnel", "nginx", "nginx-buffers", "haproxy-http",
-         "haproxy-http-64k", "haproxy-tcp", "hitch", "stunnel", "splice", "direct")
+PEERS = ("ferrule", "ferrule-tunnel", "ferrule-tx", "ferrule-both", "nginx", "nginx-buffers",
+         "nginx-ktls", "haproxy-http", "haproxy-http-64k", "haproxy-tcp", "hitch", "stunnel",
+         "splice", "direct")
 MODES = ("ferrule", "ferrule-tx", "ferrule-both")
 TUNNELS = ("ferrule-tunnel", "ferrule-tunnel-tx", "ferrule-tunnel-both")

@@ -36,6 +36,14 @@ class Parsers(unittest.TestCase):
         with self.assertRaises(Failure):
             measure.parse_speed("speed: Unknown cipher")
 
+    def test_offload(self):
+        stat = "TlsCurrTxSw \t3\nTlsTxSw    \t7\nTlsRxSw\t2\nTlsTxDevice\t1\nTlsRxDevice\t0\n"
+        self.assertEqual(measure.parse_tls_stat(stat), {"Tx": 8, "Rx": 2})
+        self.assertEqual(measure.parse_tls_stat(""), {"Tx": 0, "Rx": 0})
+        one = {"name": "a", "policy": "tx", "offload": {"both": 1, "tx": 2, "none": 3}}
+        self.assertEqual(measure.parse_offload(measure.json.dumps({"servers": [one, one]})),
+                         {"both": 2, "tx": 4, "none": 6})
+
     def test_schema(self):
         schema = {"type": "object", "required": ["a"], "additionalProperties": False,
                   "properties": {"a": {"type": "array", "minItems": 1, "items": {
@@ -98,6 +106,29 @@ class Arithmetic(unittest.TestCase):
             if yields == "latency":
                 found |= measure.latency_of(latency)
             self.assertEqual(found.keys(), figures.keys(), yields)
+
+
+class Offload(unittest.TestCase):
+    def test_each_connection_counts(self):
+        tx, both = ("tx",), ("both",)
+        fine = {"both": 0, "tx": 64, "none": 0}
+        self.assertEqual(measure.offload_error(tx, fine, 64), "")
+        self.assertIn("64 kernel tx", measure.offload_error(both, fine, 64))
+        self.assertIn("wanted 65", measure.offload_error(tx, fine, 65))
+        self.assertIn("1 user space", measure.offload_error(tx, {**fine, "none": 1}, 64))
+        nothing = dict.fromkeys(fine, 0)
+        self.assertIn("there were none", measure.offload_error(tx, nothing, 1))
+        # Handshakes alone: a client that has gone already is no failure, all of them are.
+        self.assertEqual(measure.offload_error(tx, {**fine, "none": 4}, 0), "")
+        self.assertIn("3 kernel both", measure.offload_error(tx, {**fine, "both": 3}, 0))
+        self.assertIn("4 user space", measure.offload_error(tx, {**nothing, "none": 4}, 0))
+
+    def test_what_subjects_engage(self):
+        engages = {name: subject.engages for name, subject in subjects.ALL.items()}
+        self.assertEqual(engages["ferrule"], ("none",))
+        self.assertEqual(engages["ferrule-tx"], ("tx",))
+        self.assertEqual(engages["ferrule-tunnel-both"], ("both",))
+        self.assertEqual(engages["nginx-ktls"], ("tx", "both"))
 
 
 class Reports(unittest.TestCase):
