@@ -11,7 +11,9 @@ _TERMINALS = {"svg": 'svg size 960,540 dynamic background "white" font "sans,11"
 
 
 def _quoted(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """For gnuplot, which reads escapes in double quotes."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def _script(cells, figure, unit, summary, titles, caption):
