@@ -3,7 +3,10 @@
 import dataclasses
 
 import subjects
-from environment import descriptor_limit
+from environment import SPARE_CONNECTIONS, descriptor_limit
+
+# What a proxy has open besides its connections: ferrule's own are the most.
+FIXED_DESCRIPTORS = 830
 
 # Suite by TLS version, the cipher's short name, OpenSSL's name of the suite, and what
 # `openssl speed` and `ferrule probe` call the cipher.
@@ -46,6 +49,7 @@ class Cell:
     cipher: str = "AES-128-GCM"
     key: str = "ecdsa"
     backend: str = "tcp"
+    series: str = ""           # of cells whose costs are compared as work grows, with the first
 
     @property
     def figures(self):
@@ -68,9 +72,11 @@ class Cell:
             return None
         if subject.kind not in ("ferrule", "nginx") and self.backend == "files":
             return None
-        room = (descriptor_limit() - 300) // subject.descriptors
-        if self.yields == "idle" and self.connections + 100 > room:
-            return f"takes more than the {descriptor_limit()} descriptors there are"
+        if subject.name == "nginx" and self.path.endswith("/1g"):
+            return "would spool bodies of this size to the disk"
+        needs = subject.descriptors * (self.connections + SPARE_CONNECTIONS) + FIXED_DESCRIPTORS
+        if self.yields == "idle" and needs > descriptor_limit():
+            return f"takes {needs} of {descriptor_limit()} descriptors"
         return ""
 
 
@@ -97,14 +103,25 @@ def handshakes(quick):
 
 
 def requests(quick):
-    counts = (64,) if quick else (1, 64, 1000)
-    return [Cell(f"1k x{count}", "requests", "responses", "latency", (f"x{count}",),
-                 connections=count) for count in counts]
+    """1 KiB on ever more connections, and ever larger bodies on four. wrk's handshakes are within
+    its own time, so that it is no use for thousands of connections."""
+    longest = 64 if quick else 1000
+    most = min(8000, descriptor_limit() // 2 - 2000)   # two descriptors of the proxy for each
+    counts = (64, 1000) if quick else (1, 64, 1000, most)
+    return [
+        Cell(f"1k x{count}", "requests", "responses",
+             "latency" if count <= longest else "requests", (f"x{count}",), connections=count,
+             series="connections" if count >= 64 else "") for count in counts
+    ] + [
+        Cell(f"{size} x4", "bodies", "responses", "bodies", (size,), f"/growing/{size}", 4,
+             series="size") for size in (("1m", "64m") if quick else ("1m", "10m", "64m", "1g"))
+    ]
 
 
 def connections(quick):
-    most = descriptor_limit() - 500
-    counts = (1000,) if quick else sorted({1000, 4000, most // 2, most})
+    # As many as fit with one descriptor for each, and with two.
+    most = descriptor_limit() - 1000
+    counts = (1000,) if quick else sorted({1000, 4000, most // 2 - 200, most})
     return [Cell(f"idle x{count}", "idle", "idle", "idle", (f"x{count}",), connections=count)
             for count in counts]
 
@@ -139,7 +156,7 @@ MATRICES = {
     "handshakes": Matrix(handshakes, ("ferrule", "ceiling"), "full and resumed handshakes",
                          "ferrule/"),
     "requests": Matrix(requests, ("ferrule", "ferrule-tunnel", "ferrule-tx", "ferrule-both",
-                                  "splice", "direct"), "kept connections and latency",
+                                  "splice", "direct"), "kept connections, latency, and cost as work grows",
                        "ferrule/"),
     "connections": Matrix(connections, subjects.MODES + subjects.TUNNELS + ("direct",),
                           "memory of idle connections", "/ferrule"),
@@ -151,5 +168,5 @@ def select(cells, only):
     """Those that every list of `only` names by one of its words."""
     for words in only:
         cells = [cell for cell in cells
-                 if any(word == cell.name or word in cell.words for word in words)]
+                 if any(word in (cell.name, cell.group) or word in cell.words for word in words)]
     return cells

@@ -254,6 +254,8 @@ static enum progress client_connected(struct client *client)
 	if (error != 0)
 		return client_break(client, strerror(error));
 	client->state = client->tls ? SHAKING : SENDING;
+	if (!client->tls)
+		client->plan->opened++;
 	return MOVED;
 }
 
@@ -283,6 +285,7 @@ static enum progress client_shake(struct client *client)
 		return progress;
 	if (!client_is_as_planned(client))
 		return BROKEN;
+	client->plan->opened++;
 	if (!client_is_handshaker(client)) {
 		client->state = SENDING;
 		return MOVED;
@@ -515,6 +518,11 @@ enum client_status client_step(struct client *client)
 		break;
 	}
 	return CLIENT_FAILED;
+}
+
+bool client_is_resting(const struct client *client)
+{
+	return client->state == RESTING;
 }
 
 const char *client_error(const struct client *client)

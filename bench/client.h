@@ -28,6 +28,7 @@ struct client_plan {
 	size_t request_length;
 	size_t upload_length; /* body that follows the head; 0 for a GET */
 	uint64_t bytes;       /* of bodies that have arrived or been sent */
+	uint64_t opened;      /* connections so far that have got past their handshake */
 };
 
 enum client_status {
@@ -61,6 +62,9 @@ void client_begin(struct client *client);
 
 /* Goes on until it has to wait. A client that has not begun again must stay silent. */
 enum client_status client_step(struct client *client);
+
+/* A unit of work is finished and none has begun. */
+bool client_is_resting(const struct client *client);
 
 const char *client_error(const struct client *client);
 

@@ -26,7 +26,7 @@
 #define EVENTS_PER_WAIT 64
 #define STALL_MS        10000 /* no event at all for this long: the proxy hangs */
 #define IDLE_BASE       100   /* connections opened before memory is first read */
-#define IDLE_OPENING    16    /* connections that shake hands at the same time */
+#define OPENING_MAX     16    /* kept connections that shake hands at the same time */
 #define IDLE_SETTLE_MS  500   /* for what proxies release shortly after a request */
 #define CONNECTIONS_MAX 1000000
 #define NANOSECONDS     1000000000u
@@ -40,7 +40,8 @@ struct options {
 	size_t upload_size;
 	size_t connections;
 	double warmup, seconds;
-	uint64_t units; /* end of the measurement, if it comes before seconds have passed */
+	uint64_t warmup_units; /* before which the warm-up does not end */
+	uint64_t units;        /* end of the measurement, if it comes before seconds have passed */
 	pid_t process;
 };
 
@@ -145,16 +146,63 @@ static int load_prime(struct load *load)
 	return result;
 }
 
+/*
+ * Opens all kept connections; each rests after its first answer until the last is open, or the
+ * open ones' requests would hold up the handshakes, and handshakes be measured as requests.
+ */
+static int load_open_kept(struct load *load, size_t total)
+{
+	load->plan.opened = 0;
+	load->parks = true;
+	while (load->plan.opened < total) {
+		bool may_open = load->client_count < total &&
+				load->client_count - load->plan.opened < OPENING_MAX;
+		if ((may_open ? load_add_client(load) : load_turn(load)) != 0)
+			return -1;
+	}
+	load->parks = false;
+	for (size_t i = 0; i < load->client_count; i++) {
+		struct client *client = load->clients[i];
+		if (!client_is_resting(client))
+			continue;
+		client_begin(client);
+		if (load_advance(load, client) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Handshakes are the work itself: one after the other on each connection. */
+static int load_open_shaking(struct load *load, size_t total)
+{
+	while (load->client_count < total) {
+		if (load_add_client(load) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int load_warm_up(struct load *load, const struct options *options)
+{
+	load->units = 0;
+	if (load_spend(load, options->warmup, UINT64_MAX) != 0)
+		return -1;
+	while (load->units < options->warmup_units) {
+		if (load_turn(load) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int load_measure_rate(
 	struct load *load, const struct options *options, const struct process_tree *tree)
 {
 	struct process_cpu before, after;
 
-	for (size_t i = 0; i < options->connections; i++) {
-		if (load_add_client(load) != 0)
-			return -1;
-	}
-	if (load_spend(load, options->warmup, UINT64_MAX) != 0)
+	bool shakes = options->work == CLIENT_HANDSHAKES || options->work == CLIENT_RESUMPTIONS;
+	if ((shakes ? load_open_shaking(load, options->connections)
+		    : load_open_kept(load, options->connections)) != 0 ||
+		load_warm_up(load, options) != 0)
 		return -1;
 	load->units = 0;
 	load->plan.bytes = 0;
@@ -178,7 +226,7 @@ static int load_park(struct load *load, size_t total)
 
 	while (load->units < total) {
 		bool may_open = load->client_count < total &&
-				load->client_count - load->units < IDLE_OPENING;
+				load->client_count - load->units < OPENING_MAX;
 		if ((may_open ? load_add_client(load) : load_turn(load)) != 0)
 			return -1;
 	}
@@ -273,7 +321,7 @@ static int usage(void)
 	fputs("usage: load --port PORT --process PID [--tls 1.2|1.3] [--suite NAME]\n"
 	      "            [--work responses|uploads|handshakes|resumptions|idle]\n"
 	      "            [--path /PATH] [--upload-size BYTES] [--connections N]\n"
-	      "            [--warmup SECONDS] [--seconds SECONDS] [--units N]\n"
+	      "            [--warmup SECONDS] [--warmup-units N] [--seconds SECONDS] [--units N]\n"
 	      "Without --tls the connections are plain TCP.\n",
 		stderr);
 	return 2;
@@ -316,17 +364,18 @@ static int options_parse_version(struct options *options, const char *word)
 
 /* clang-format off */
 static const struct option option_names[] = {
-	{"port",        required_argument, NULL, 'p'},
-	{"process",     required_argument, NULL, 'P'},
-	{"tls",         required_argument, NULL, 't'},
-	{"suite",       required_argument, NULL, 'S'},
-	{"work",        required_argument, NULL, 'w'},
-	{"path",        required_argument, NULL, 'a'},
-	{"upload-size", required_argument, NULL, 'u'},
-	{"connections", required_argument, NULL, 'c'},
-	{"warmup",      required_argument, NULL, 'W'},
-	{"seconds",     required_argument, NULL, 's'},
-	{"units",       required_argument, NULL, 'n'},
+	{"port",          required_argument, NULL, 'p'},
+	{"process",       required_argument, NULL, 'P'},
+	{"tls",           required_argument, NULL, 't'},
+	{"suite",         required_argument, NULL, 'S'},
+	{"work",          required_argument, NULL, 'w'},
+	{"path",          required_argument, NULL, 'a'},
+	{"upload-size",   required_argument, NULL, 'u'},
+	{"connections",   required_argument, NULL, 'c'},
+	{"warmup",        required_argument, NULL, 'W'},
+	{"warmup-units",  required_argument, NULL, 'U'},
+	{"seconds",       required_argument, NULL, 's'},
+	{"units",         required_argument, NULL, 'n'},
 	{NULL, 0, NULL, 0},
 };
 /* clang-format on */
@@ -359,6 +408,9 @@ static int options_set(struct options *options, int option)
 		return 0;
 	case 'W':
 		options->warmup = strtod(optarg, NULL);
+		return 0;
+	case 'U':
+		options->warmup_units = strtoull(optarg, NULL, 10);
 		return 0;
 	case 's':
 		options->seconds = strtod(optarg, NULL);

@@ -57,7 +57,8 @@ def figures_of(yields, counts):
     """The figures of a kind of work (cells.FIGURES) from the counts of bench/load. A count of
     nothing is no measurement: ValueError."""
     units, seconds = counts["units"], counts["seconds"]
-    if units <= 0 or seconds <= 0 or (yields == "bodies" and counts["bytes"] <= 0):
+    # Of a large body less than a whole one may have come in the time.
+    if seconds <= 0 or counts["bytes" if yields == "bodies" else "units"] <= 0:
         raise ValueError("nothing was done in the time")
     if yields == "idle":
         return {"rss": counts["rss_kib"] / units, "kernel": counts["kernel_kib"] / units}
@@ -206,7 +207,10 @@ class Meter:
                 command += ["--suite", cell.suite]
         if cell.upload:
             command += ["--upload-size", cell.upload]
-        # Thousands of handshakes come before connections are idle.
+        if cell.yields in ("latency", "requests"):
+            # Until a proxy with a pool of backend connections has them all.
+            command += ["--warmup-units", 3 * cell.connections]
+        # Thousands of handshakes come first.
         limit = self.limit + cell.connections / 100
         return parse_words(_run(self._pin(self.environment.load_core, command), limit, "load"))
 
@@ -216,9 +220,10 @@ class Meter:
         report.write_text(WRK_REPORT)
         settings.write_text(WRK_OPENSSL.format(version=cell.version))
         scheme = "http" if subject.is_plain else "https"
-        # Whole seconds are all that wrk knows.
+        # Whole seconds are all that wrk knows; its handshakes are part of them.
+        seconds = max(1, round(self.seconds)) + cell.connections // 200
         command = ["env", f"OPENSSL_CONF={settings}", "wrk", "--threads", 1,
-                   "--connections", cell.connections, "--duration", max(1, round(self.seconds)),
+                   "--connections", cell.connections, "--duration", seconds,
                    "--script", report, f"{scheme}://127.0.0.1:{subject.port}{cell.path}"]
         text = _run(self._pin(self.environment.load_core, command), self.limit, "wrk")
         return parse_words(text[text.index("requests="):])

@@ -4,10 +4,12 @@ import statistics
 
 WIDTH = 80
 
+BODIES = (("s/GiB", "cpu", 7), ("user", "cpu_user", 6), ("system", "cpu_system", 7),
+          ("MiB/s", "throughput", 7))
+
 # Columns of a subcommand's table after the subject: heading, figure, width.
 COLUMNS = {
-    "ciphers": (("s/GiB", "cpu", 7), ("user", "cpu_user", 6), ("system", "cpu_system", 7),
-                ("MiB/s", "throughput", 7)),
+    "ciphers": BODIES,
     "handshakes": (("CPU us", "cpu", 9), ("/s", "rate", 9), ("/CPU-s", "cpu_rate", 9)),
     "requests": (("CPU us", "cpu", 7), ("req/s", "rate", 8), ("p50 us", "p50", 7),
                  ("p99", "p99", 7), ("p99.9", "p99.9", 7)),
@@ -17,9 +19,11 @@ COLUMNS = {
 
 
 def short(number):
-    """Three digits that matter, without an exponent."""
+    """Three digits that matter, without an exponent; from 100,000 on in thousands."""
     if number is None:
         return "-"
+    if number >= 1e5:
+        return f"{number / 1e3:.0f}k"
     return f"{number:.0f}" if number >= 100 else f"{number:.1f}" if number >= 10 else f"{number:.2f}"
 
 
@@ -93,8 +97,14 @@ class Summary:
                 ratios.append(above / below)
         return spread(ratios)
 
+    def growth(self, first, cell, subject, figure):
+        """Of a subject's cost in a cell over its cost in the first of the series."""
+        base, here = (self.by_place.get((name, subject), {}) for name in (first, cell))
+        return spread([here[number][figure] / base[number][figure]
+                       for number in here.keys() & base.keys() if base[number][figure]])
+
     def as_list(self, cells):
-        found = []
+        found, first = [], {}
         for cell in cells:
             for subject in self.subjects(cell.name):
                 for figure, unit in cell.figures.items():
@@ -106,6 +116,10 @@ class Summary:
                     ratio = self.ratio(cell.name, subject, figure)
                     if ratio and figure == cell.primary:
                         entry["ferrule_ratio"] = ratio
+                    if cell.series and figure == cell.primary:
+                        base = first.setdefault(cell.series, cell.name)
+                        growth = self.growth(base, cell.name, subject, figure)
+                        entry |= {"growth_ratio": growth} if growth and base != cell.name else {}
                     found.append(entry)
         return found
 
@@ -155,7 +169,7 @@ def groups_of(cells):
 def table(subcommand, cells, summary):
     """The samples as text that fits a terminal."""
     columns = COLUMNS[subcommand]
-    label = WIDTH - 24 - sum(width for _, _, width in columns)
+    label = _label_width(columns)
     lines = []
     if subcommand == "ciphers":
         for group, members in groups_of(cells).items():
@@ -168,8 +182,37 @@ def table(subcommand, cells, summary):
     for cell in cells:
         found = summary.subjects(cell.name)
         if found:
+            if subcommand == "requests" and cell.yields == "bodies":
+                columns, label = BODIES, _label_width(BODIES)
             lines.append(_heading(f"{cell.name}, {cell.figures[cell.primary]}", label, columns,
                                   summary.baseline))
             lines += [_row(subject, label, columns, summary, cell, subject) for subject in found]
             lines.append("")
+    return lines + growth_table(cells, summary)
+
+
+def _label_width(columns):
+    return WIDTH - 24 - sum(width for _, _, width in columns)
+
+
+def growth_table(cells, summary):
+    """For each series of cells: what a unit of work costs in each over what it costs in the first."""
+    lines = []
+    for series in dict.fromkeys(cell.series for cell in cells if cell.series):
+        members = [cell for cell in cells if cell.series == series]
+        found = summary.subjects(members[0].name)
+        if len(members) < 2 or not found:
+            continue
+        figure = f"CPU {members[0].figures[members[0].primary]}"
+        lines.append(f"{figure} as work grows, {members[0].name} = 1, in the same round (min..max)")
+        lines.append(f"  {'':<20}" + "".join(f"{cell.name:>19}" for cell in members[1:]))
+        for subject in found:
+            line = f"  {subject:<20}"
+            for cell in members[1:]:
+                ratio = summary.growth(members[0].name, cell.name, subject, cell.primary)
+                text = (f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
+                        if ratio else "-")
+                line += f"{text:>19}"
+            lines.append(line)
+        lines.append("")
     return lines

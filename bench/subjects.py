@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 
-from environment import BACKEND_PORT, PROXY_PORT
+from environment import BACKEND_PORT, IDLE_BACKENDS, PROXY_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Subject:
     kind: str                  # ferrule, nginx, haproxy, hitch, stunnel, splice, direct, ceiling
     template: str = ""         # below peers/
     values: dict = dataclasses.field(default_factory=dict)
-    descriptors: int = 1       # for one idle connection
+    descriptors: int = 1       # that it wants for one idle connection
 
     @property
     def is_plain(self):
@@ -60,7 +60,7 @@ class Subject:
 
 def _ferrule(name, title, mode, offload):
     return Subject(name, title, "ferrule", "ferrule.conf", {"MODE": mode, "OFFLOAD": offload},
-                   1 if mode == "http" else 2)
+                   1 if mode == "http" and IDLE_BACKENDS else 2)
 
 
 ALL = {subject.name: subject for subject in (
@@ -76,9 +76,9 @@ ALL = {subject.name: subject for subject in (
     Subject("nginx-ktls", "nginx, kernel tx, 32 x 16 KiB buffers", "nginx", "nginx.conf",
             {"BUFFERS": "nginx-buffers", "OFFLOAD": "tx"}),
     Subject("haproxy-http", "HAProxy http, 16 KiB buffers", "haproxy", "haproxy-http.cfg",
-            {"BUFFER": 16384}),
+            {"BUFFER": 16384}, descriptors=2),
     Subject("haproxy-http-64k", "HAProxy http, 64 KiB buffers", "haproxy", "haproxy-http.cfg",
-            {"BUFFER": 65536}),
+            {"BUFFER": 65536}, descriptors=2),
     Subject("haproxy-tcp", "HAProxy tcp", "haproxy", "haproxy-tcp.cfg", descriptors=2),
     Subject("hitch", "hitch", "hitch", "hitch.conf", descriptors=2),
     Subject("stunnel", "stunnel", "stunnel", "stunnel.conf", descriptors=2),

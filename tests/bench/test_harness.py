@@ -92,9 +92,12 @@ class Arithmetic(unittest.TestCase):
             measure.latency_of({**counts, "errors": 1})
 
     def test_nothing_is_no_figure(self):
-        for change in ({"units": 0}, {"seconds": 0}, {"bytes": 0}):
+        for yields, change in (("requests", {"units": 0}), ("bodies", {"seconds": 0}),
+                               ("bodies", {"bytes": 0})):
             with self.assertRaises(ValueError):
-                measure.figures_of("bodies", {**RATES, **change})
+                measure.figures_of(yields, {**RATES, **change})
+        # Some of a body that is larger than what goes through in the time.
+        self.assertEqual(measure.figures_of("bodies", {**RATES, "units": 0})["cpu"], 0.5)
         with self.assertRaises(ValueError):
             measure.figures_of("handshakes", {**RATES, "cpu_ns": 0})
 
@@ -139,8 +142,8 @@ class Reports(unittest.TestCase):
         self.assertEqual(report.spread([4, 1, 2, 9]), {"median": 3, "min": 1, "max": 9})
 
     def test_short(self):
-        self.assertEqual([report.short(number) for number in (0, 1.234, 12.34, 1234.5, None)],
-                         ["0.00", "1.23", "12.3", "1234", "-"])
+        self.assertEqual([report.short(number) for number in (0, 1.234, 12.34, 1234.5, 987654, None)],
+                         ["0.00", "1.23", "12.3", "1234", "988k", "-"])
 
     def test_ratios_are_of_one_round(self):
         # The machine is ten times slower in the second round; the ratio does not see it, and
@@ -173,6 +176,23 @@ class Reports(unittest.TestCase):
         summary = report.Summary([sample(1, "ferrule", 1), sample(1, "peer", 0)], "ferrule/")
         self.assertIsNone(summary.ratio("c", "peer", "cpu"))
 
+    def test_growth_is_of_one_round(self):
+        made = [cells.Cell(name, "g", "responses", "requests", series="s") for name in "ab"]
+        samples = [sample(1, "ferrule", 2, "a"), sample(1, "ferrule", 3, "b"),
+                   sample(2, "ferrule", 20, "a"), sample(2, "ferrule", 20, "b"),
+                   sample(3, "ferrule", 9, "b"), sample(1, "peer", 5, "b")]
+        summary = report.Summary(samples, "ferrule/")
+        growth = {"median": 1.25, "min": 1, "max": 1.5}
+        self.assertEqual(summary.growth("a", "b", "ferrule", "cpu"), growth)
+        self.assertIsNone(summary.growth("a", "b", "peer", "cpu"))
+        entries = {(entry["cell"], entry["subject"]): entry for entry in summary.as_list(made)}
+        self.assertEqual(entries["b", "ferrule"]["growth_ratio"], growth)
+        self.assertNotIn("growth_ratio", entries["a", "ferrule"])
+        self.assertNotIn("growth_ratio", entries["b", "peer"])
+        table = report.growth_table(made, summary)
+        self.assertIn("1.25 (1.00..1.50)", "".join(table))
+        self.assertEqual(report.growth_table(made[:1], summary), [])
+
     def test_ranking(self):
         made = [cells.Cell(name, "g", "responses", "bodies") for name in ("a", "b")]
         samples = [sample(1, "ferrule", 3, "a"), sample(1, "ferrule-tx", 1, "b"),
@@ -189,6 +209,7 @@ class Reports(unittest.TestCase):
                        for number in (1, 2) for cell in made for name in matrix.subjects]
             summary = report.Summary(samples, matrix.baseline)
             lines = report.table(subcommand, made, summary)
+            self.assertEqual("as work grows" in "".join(lines), subcommand == "requests")
             self.assertLessEqual(max(map(len, lines)), report.WIDTH, subcommand)
 
 
@@ -212,8 +233,12 @@ class Matrices(unittest.TestCase):
         full, idle = cells.handshakes(True)[0], cells.connections(False)[-1]
         self.assertIsNone(full.excludes(subjects.ALL["splice"]))
         self.assertEqual(full.excludes(subjects.ALL["ceiling"]), "")
-        self.assertEqual(idle.excludes(subjects.ALL["ferrule"]), "")
+        self.assertEqual(idle.excludes(subjects.ALL["direct"]), "")
         self.assertIn("descriptors", idle.excludes(subjects.ALL["ferrule-tunnel"]))
+        self.assertEqual(cells.connections(False)[-2].excludes(subjects.ALL["ferrule-tunnel"]), "")
+        gigabyte = cells.requests(False)[-1]
+        self.assertIn("disk", gigabyte.excludes(subjects.ALL["nginx"]))
+        self.assertEqual(gigabyte.excludes(subjects.ALL["nginx-buffers"]), "")
 
 
 if __name__ == "__main__":
