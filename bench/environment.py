@@ -155,15 +155,30 @@ class Environment:
         self.running.remove(process)
         self._end(process)
 
-    @staticmethod
-    def _end(process):
-        """Politely, then not; a killed master does not take its workers along."""
+    def _end(self, process):
+        """Politely, then not, until all of its session has gone: a worker that outlives its
+        master would take connections meant for the next proxy."""
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            pass
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + STOP_SECONDS
+            while self._signal_group(process, 0) and time.monotonic() < end:
+                self._signal_group(process, sent)
+                process.poll()
+                time.sleep(0.01)
+        process.wait()
+
+    @staticmethod
+    def _signal_group(process, number):
+        """False: there is none of them any more."""
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
     def await_port(self, name, process, port):
         """Until the port answers; a failure shows the end of the log."""
