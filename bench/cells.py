@@ -66,6 +66,8 @@ class Cell:
             return None
         if subject.is_plain and (self.yields == "handshakes" or self.backend == "files"):
             return None
+        if subject.kind == "direct" and self.name == "idle":
+            return None   # the backend is no fresh process, whose memory peers compares
         if subject.name == "nginx-buffers" and self.yields != "bodies":
             return None
         if subject.name == "haproxy-http-64k" and self.yields == "handshakes":

@@ -128,7 +128,8 @@ class Environment:
         known = {
             "SCRATCH": self.scratch, "PEERS": self.peers, "PROXY": name,
             "PORT": PROXY_PORT, "BACKEND_PORT": BACKEND_PORT,
-            "DESCRIPTORS": descriptor_limit(), **values,
+            # nginx closes idle connections as soon as a sixteenth of its slots is left.
+            "DESCRIPTORS": descriptor_limit(), "SLOTS": 2 * descriptor_limit(), **values,
         }
         text = (self.peers / template).read_text()
         for key, value in known.items():

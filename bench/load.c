@@ -252,9 +252,10 @@ static int load_read_memory(
 	return 0;
 }
 
-static uint64_t growth(uint64_t before, uint64_t after)
+/* Negative when something else gave back more than the connections took. */
+static int64_t growth(uint64_t before, uint64_t after)
 {
-	return after > before ? after - before : 0;
+	return (int64_t)after - (int64_t)before;
 }
 
 /* The growth between two readings, so that what is there anyway does not count. */
@@ -269,7 +270,7 @@ static int load_measure_idle(
 		load_park(load, IDLE_BASE + options->connections) != 0 ||
 		load_read_memory(load, tree, &after) != 0)
 		return -1;
-	printf("units=%zu bytes=0 seconds=%.3f rss_kib=%" PRIu64 " kernel_kib=%" PRIu64 "\n",
+	printf("units=%zu bytes=0 seconds=%.3f rss_kib=%" PRId64 " kernel_kib=%" PRId64 "\n",
 		options->connections, (double)(load_clock() - start) / NANOSECONDS,
 		growth(before.rss, after.rss), growth(before.kernel, after.kernel));
 	return 0;

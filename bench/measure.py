@@ -42,7 +42,7 @@ Groups = X25519:P-256
 
 def parse_words(line):
     """NAME=NUMBER words, as bench/load and the wrk report print them."""
-    return {name: float(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", line)}
+    return {name: float(value) for name, value in re.findall(r"(\w+)=(-?[0-9.]+)", line)}
 
 
 def parse_speed(text):
@@ -61,7 +61,9 @@ def figures_of(yields, counts):
     if seconds <= 0 or counts["bytes" if yields == "bodies" else "units"] <= 0:
         raise ValueError("nothing was done in the time")
     if yields == "idle":
-        return {"rss": counts["rss_kib"] / units, "kernel": counts["kernel_kib"] / units}
+        # What has shrunk meanwhile was something else's: no figure.
+        return {name: counts[f"{name}_kib"] / units for name in ("rss", "kernel")
+                if counts[f"{name}_kib"] > 0}
     cpu = counts["cpu_ns"] / 1e9
     busy = {"busy": 100 * cpu / seconds}
     if yields == "bodies":
@@ -157,6 +159,13 @@ class Meter:
                 if cell.yields == "latency":
                     figures |= latency_of(self._wrk(cell, subject))
                 offload = self._offload(cell, subject, before)
+                if subject.kind == "direct":
+                    # The backend is no fresh process: it has memory from the samples before.
+                    figures.pop("rss", None)
+                elif cell.primary not in figures:
+                    raise ValueError("the worker's memory did not grow")
+                if not figures:
+                    raise ValueError("the kernel's memory did not grow: the machine is not quiet")
             finally:
                 self.environment.stop_proxy(process)
             return figures, offload

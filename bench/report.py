@@ -138,7 +138,8 @@ def _row(label, cells, columns, summary, cell, subject):
         text = short(number) if figure != "busy" or number is None else f"{number:.0f}%"
         line += f"{text:>{width}}"
     values = summary.spread(cell.name, subject, cell.primary)
-    line += f"  {short(values['min']) + '..' + short(values['max']):<12}"
+    if values:
+        line += f"  {short(values['min']) + '..' + short(values['max']):<12}"
     ratio = summary.ratio(cell.name, subject, cell.primary)
     if ratio:
         line += f"{ratio['median']:>8.2f}"

@@ -27,6 +27,7 @@ class Parsers(unittest.TestCase):
     def test_words(self):
         self.assertEqual(measure.parse_words("units=3 seconds=0.500 cpu_ns=7\n"),
                          {"units": 3, "seconds": 0.5, "cpu_ns": 7})
+        self.assertEqual(measure.parse_words("kernel_kib=-12"), {"kernel_kib": -12})
         self.assertEqual(measure.parse_words("nothing here"), {})
 
     def test_speed(self):
@@ -81,8 +82,11 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(measure.figures_of("handshakes", RATES),
                          {"cpu": 250000, "rate": 2, "cpu_rate": 4, "busy": 50})
         self.assertEqual(measure.figures_of("idle", {
-            "units": 1000, "seconds": 1, "rss_kib": 3500, "kernel_kib": 0}),
-            {"rss": 3.5, "kernel": 0})
+            "units": 1000, "seconds": 1, "rss_kib": 3500, "kernel_kib": 500}),
+            {"rss": 3.5, "kernel": 0.5})
+        # Another program has given back more than the connections took.
+        self.assertEqual(measure.figures_of("idle", {
+            "units": 1000, "seconds": 1, "rss_kib": 3500, "kernel_kib": -9}), {"rss": 3.5})
 
     def test_latency(self):
         counts = {"requests": 50, "duration_us": 5e5, "errors": 0, "p50": 1, "p99": 2, "p999": 3}
