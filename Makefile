@@ -81,7 +81,7 @@ run:
 test:
 	$(Q)scripts/setup test
 	$(Q)$(MAKE) --no-print-directory all test-tools
-	$(Q)scripts/test unit e2e browser pki guest
+	$(Q)scripts/test unit e2e browser pki bench guest
 
 $(B)/test-unit: $(UNIT) $(LIBRARY)
 	$(call say,LD)$(CC) $(LDOPT) $(addprefix -Wl$(comma)--wrap=,$(WRAPS)) -o $@ $^ $(LIBS) -lcunit
