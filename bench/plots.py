@@ -9,6 +9,10 @@ from report import groups_of
 _TERMINALS = {"svg": 'svg size 960,540 dynamic background "white" font "sans,11"',
               "png": 'pngcairo size 1280,720 font "sans,11"'}
 
+# gnuplot has eight of its own and then begins again; there are more subjects than that.
+_COLORS = ("#8e24aa", "#1e88e5", "#00acc1", "#43a047", "#c0ca33", "#fdd835", "#fb8c00", "#e53935",
+           "#6d4c41", "#757575", "#3949ab", "#f48fb1", "#a5d6a7", "#212121", "#b39ddb", "#ffcc80")
+
 
 def _quoted(text):
     """For gnuplot, which reads escapes in double quotes."""
@@ -31,6 +35,7 @@ def _script(cells, figure, unit, summary, titles, caption):
         f"$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}{':xtic(1)' if i == 0 else ''}"
         f" title {_quoted(name)}" for i, name in enumerate(names))
     return "\n".join([
+        *(f"set linetype {i} linecolor rgb '{color}'" for i, color in enumerate(_COLORS, 1)),
         f"set title {_quoted(caption)} noenhanced font ',9'",
         f"set ylabel {_quoted(unit)} noenhanced",
         "set style data histograms", "set style histogram errorbars gap 1.5 lw 1",

@@ -11,6 +11,7 @@ sys.path.insert(0, str(BENCH))
 # pylint: disable=wrong-import-position
 import cells
 import measure
+import plots
 import record
 import report
 import subjects
@@ -224,6 +225,10 @@ class Matrices(unittest.TestCase):
                 names = [cell.name for cell in matrix.cells(quick)]
                 self.assertEqual(len(names), len(set(names)))
             self.assertTrue(all(name in subjects.ALL for name in matrix.subjects))
+
+    def test_each_subject_has_a_color(self):
+        self.assertGreaterEqual(len(plots._COLORS), max(
+            len(matrix.subjects) for matrix in cells.MATRICES.values()))
 
     def test_only(self):
         made = cells.ciphers(False)
