@@ -13,9 +13,7 @@ import tempfile
 import time
 
 BACKEND_PORT, PROXY_PORT = 8000, 8443
-# ferrule's connections to the backend while its clients are idle in http mode; None: this ferrule
-# has no key for it, and keeps a descriptor for each client's request.
-IDLE_BACKENDS = None
+IDLE_BACKENDS = 128   # that ferrule may connect to in http mode while its clients are idle
 START_SECONDS, STOP_SECONDS = 60, 5   # an emulated machine takes its time
 SIZES = {"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20, "10m": 10 << 20, "64m": 64 << 20}
 SPARSE_SIZES = {"1g": 1 << 30}   # holes: they take no room in the scratch directory
@@ -216,11 +214,7 @@ class Environment:
     def _pool(cell):
         """Idle connections to the backend that are kept: one for each client where there are more
         than the default of 128, or proxies with a pool would measure how they refill it."""
-        most = 10000
-        if not IDLE_BACKENDS:
-            # Then ferrule wants descriptors for them as well, and for two backends.
-            most = descriptor_limit() // 2 - 400 - max(4000, cell.connections + SPARE_CONNECTIONS)
-        return max(128, min(most, cell.connections if cell.yields != "idle" else 0))
+        return max(128, cell.connections if cell.yields != "idle" else 0)
 
     def _settings(self, subject, cell):
         backend = f"127.0.0.1:{BACKEND_PORT}"
@@ -230,12 +224,13 @@ class Environment:
         values |= {"POOL": self._pool(cell), "POOL_KEYS": ""}
         if values.get("MODE") == "http":
             values["POOL_KEYS"] = f"backend_connections = {values['POOL']};"
-            if IDLE_BACKENDS and cell.yields == "idle" and cell.backend == "tcp":
+            if cell.yields == "idle" and cell.backend == "tcp":
                 values["POOL_KEYS"] += f"\n\t\tbackend_max_connections = {IDLE_BACKENDS};"
         if cell.yields != "bodies":
             values["BUFFERS"] = "nginx"   # they are for bodies
         return {
-            "CONTENT": {"files": "files"}.get(cell.backend, "proxy"), "CERTIFICATE": self.certificate(cell.key), "KEY": self.key(cell.key),
+            "CONTENT": {"files": "files"}.get(cell.backend, "proxy"),
+            "CERTIFICATE": self.certificate(cell.key), "KEY": self.key(cell.key),
             "BUNDLE": self.scratch / f"{cell.key}-bundle.pem", "BACKEND": backend,
             "SUITES": f'"{cell.suite}"' if cell.suite else "",
             "CONNECTIONS": max(4000, cell.connections + SPARE_CONNECTIONS), **values,

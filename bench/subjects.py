@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 
-from environment import BACKEND_PORT, IDLE_BACKENDS, PROXY_PORT
+from environment import BACKEND_PORT, PROXY_PORT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Subject:
 
 def _ferrule(name, title, mode, offload):
     return Subject(name, title, "ferrule", "ferrule.conf", {"MODE": mode, "OFFLOAD": offload},
-                   1 if mode == "http" and IDLE_BACKENDS else 2)
+                   1 if mode == "http" else 2)
 
 
 ALL = {subject.name: subject for subject in (
