@@ -111,6 +111,7 @@ san:
 
 # ---- fuzzing: `make fuzz` builds libFuzzer targets, the tests replay their corpora ---------
 
+.SECONDARY: $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o) $(B)/tests/fuzz/replay.o
 $(B)/replay-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBRARY)
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
 
