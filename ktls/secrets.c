@@ -15,12 +15,19 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+#include <stdio.h>
 #include <string.h>
 
 #define NAME "ferrule"
-/* The second one is for those who do not want it: a default query of "ferrule.keys=no". */
-#define PROPERTIES "provider=" NAME ",ferrule.keys=yes"
-#define DISPATCHES 24 /* of a KDF of libcrypto's; 9 in 3.0 */
+/*
+ * Theirs hold for ours as well, and a query by a name of our own (which needs the dot)
+ * leaves an operator's default query alone. Who does not want it makes "ferrule.keys=no"
+ * one.
+ */
+#define PROPERTIES     "ferrule.derivation=yes,ferrule.keys=yes"
+#define QUERY          "?ferrule.derivation=yes"
+#define PROPERTIES_MAX 256
+#define DISPATCHES     24 /* of a KDF of libcrypto's; 9 in 3.0 */
 
 enum kdf { KDF_TLS13, KDF_TLS12, KDFS };
 
@@ -40,6 +47,7 @@ static struct {
 	void *context; /* their provider's, which all of their functions expect */
 	OSSL_FUNC_kdf_derive_fn *derive[KDFS];
 	OSSL_DISPATCH functions[KDFS][DISPATCHES];
+	char properties[KDFS][PROPERTIES_MAX];
 	OSSL_ALGORITHM algorithms[KDFS + 1];
 } theirs;
 
@@ -124,15 +132,23 @@ static bool functions_take(enum kdf kdf, const OSSL_DISPATCH *from)
 	return false;
 }
 
+static bool properties_take(enum kdf kdf, const char *from)
+{
+	int len = snprintf(theirs.properties[kdf], PROPERTIES_MAX, "%s%s" PROPERTIES,
+		from ? from : "", from && *from ? "," : "");
+	return len > 0 && len < PROPERTIES_MAX;
+}
+
 static bool algorithms_take(const OSSL_PROVIDER *provider)
 {
 	theirs.context = OSSL_PROVIDER_get0_provider_ctx(provider);
 	for (enum kdf kdf = 0; kdf < KDFS; kdf++) {
 		const OSSL_ALGORITHM *algorithm = algorithm_find(provider, kdfs[kdf].name);
-		if (!algorithm || !functions_take(kdf, algorithm->implementation))
+		if (!algorithm || !functions_take(kdf, algorithm->implementation) ||
+			!properties_take(kdf, algorithm->property_definition))
 			return false;
 		theirs.algorithms[kdf] = *algorithm;
-		theirs.algorithms[kdf].property_definition = PROPERTIES;
+		theirs.algorithms[kdf].property_definition = theirs.properties[kdf];
 		theirs.algorithms[kdf].implementation = theirs.functions[kdf];
 	}
 	return true;
@@ -182,5 +198,5 @@ const char *ktls_secrets_properties(void)
 	if (!tried)
 		loaded = provider_load();
 	tried = true;
-	return loaded ? "?provider=" NAME : NULL;
+	return loaded ? QUERY : NULL;
 }

@@ -91,6 +91,18 @@ static void test_secret_sessions(void)
 	CU_ASSERT_EQUAL(EVP_set_default_properties(NULL, ""), 1);
 }
 
+/* An operator's default query goes on to hold for everything else that libssl fetches. */
+static void test_default_queries(void)
+{
+	static const char *const queries[] = {"provider=default", "?provider=other", "?fips=yes"};
+	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+		CU_ASSERT_EQUAL(EVP_set_default_properties(NULL, queries[i]), 1);
+		check_session(KTLS_TLS13, "TLS_AES_128_GCM_SHA256", KTLS_ENGINE_AEAD);
+		check_session(KTLS_TLS12, "ECDHE-ECDSA-AES128-GCM-SHA256", KTLS_ENGINE_AEAD);
+	}
+	CU_ASSERT_EQUAL(EVP_set_default_properties(NULL, ""), 1);
+}
+
 static const struct pair_options handshake_cases[] = {
 	{.version = KTLS_TLS13, .suite = "TLS_AES_128_GCM_SHA256"},
 	{.version = KTLS_TLS12, .suite = "ECDHE-ECDSA-AES128-GCM-SHA256"},
@@ -457,6 +469,7 @@ static CU_TestInfo session_tests[] = {
 	{"three AEADs, two versions", test_aead_sessions},
 	{"CBC and CCM stay with libssl", test_libssl_sessions},
 	{"keys that libssl does not show", test_secret_sessions},
+	{"an operator's default properties", test_default_queries},
 	{"a request behind the Finished", test_early_data},
 	{"handshake byte by byte", test_bytewise_input},
 	{"handshake into a tiny buffer", test_tiny_output},
