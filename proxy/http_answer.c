@@ -42,6 +42,7 @@ void http_answer(struct conn *conn, struct http_reply *reply)
 	struct buf *buf = answer_buf(conn);
 	if (!buf)
 		return;
+	http_limit_time(conn, 0, 0); /* it was for what is over now */
 	/* Nobody reads on to find the end of a body that is not wanted. */
 	http->close = http->close || !http->upload.complete || http_must_close(conn);
 	reply->close = http->close;
