@@ -567,11 +567,10 @@ static void connect_update(struct conn *conn)
 {
 	endpoint_flush(conn->worker, &conn->front);
 	relay_await_client(conn);
-	if (conn->opened)
-		return;
-	if (conn->state == CONN_CONNECT && conn->early.head)
+	bool is_waiting = conn->state == CONN_CONNECT && !conn->opened;
+	if (is_waiting && conn->early.head)
 		open_service(conn);
-	else if (conn->state == CONN_CONNECT && conn->client_ended)
+	else if (is_waiting && conn->client_ended)
 		conn_end(conn, CONN_EVENT_FINISH, "client closed", 0);
 	if (conn->state != CONN_CONNECT)
 		conn_update(conn);

@@ -101,7 +101,7 @@ void conn_deliver(struct conn *conn, struct buf *buf)
 	if (conn->state == CONN_RELAY || conn->state == CONN_UP_ONLY)
 		conn->service->client_data(conn, buf);
 	else if (conn->state < CONN_RELAY)
-		buf_queue_push(&conn->early, buf);
+		buf_queue_join(&conn->early, &conn->worker->bufs, buf);
 	else
 		buf_free(&conn->worker->bufs, buf);
 }
@@ -221,11 +221,17 @@ void relay_open(struct conn *conn, struct buf *buf)
 	}
 	if (!conn->partial && takes_records(conn) && buf_len(buf) > 0)
 		open_buf(conn, buf);
-	if (!conn->partial && buf_len(buf) > 0)
+	if (!conn->partial && buf_len(buf) > 0) {
 		conn->partial = buf;
-	else
-		buf_free(pool, buf);
-	put_by(conn);
+		buf = NULL;
+	}
+	buf_free(pool, buf);
+	if (takes_records(conn)) {
+		put_by(conn);
+	} else {
+		buf_free(pool, conn->partial);
+		conn->partial = NULL;
+	}
 }
 
 /* ---- service to client --------------------------------------------------- */

@@ -3,9 +3,20 @@
 #include "tests/e2e/ferrule.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/net.h"
+#include "tests/e2e/process.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+/* Records of one byte, and what the worker may grow by over them. */
+#define PIECES     3000
+#define PIECES_KIB 1024
+/* ms: a client that says nothing for 100 gets its backend nevertheless. */
+#define PATIENCE 200
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
@@ -55,8 +66,41 @@ static void expect_little_taken(const struct ferrule *ferrule)
 	client_free(client);
 }
 
+/* Nor do records of one byte, each in a segment of its own, take up a buffer each. */
+static void expect_pieces_joined(const struct ferrule *ferrule)
+{
+	struct client *client = client_open(&(struct client_options){.port = ferrule->ports[0]});
+	int64_t before = process_children_rss(ferrule->pid), most = before;
+
+	if (!EXPECT(client != NULL))
+		return;
+	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	for (int i = 0; i < PIECES && EXPECT(client_say(client, "x")); i++) {
+		int64_t now = i % 100 == 0 ? process_children_rss(ferrule->pid) : 0;
+		most = now > most ? now : most;
+	}
+	EXPECT(most - before < PIECES_KIB);
+	client_free(client);
+}
+
+/* A client that goes while the backend is being waited for is not waited for itself. */
+static void expect_end_noticed(const struct ferrule *ferrule)
+{
+	struct client *client = client_open(&(struct client_options){.port = ferrule->ports[0]});
+	struct conn_line line;
+	uint16_t port;
+
+	if (!EXPECT(client != NULL))
+		return;
+	port = client->local_port;
+	harness_pause(PATIENCE); /* until it has been asked for */
+	client_reset(client);
+	if (conn_line_wait(ferrule, port, &line))
+		EXPECT(!strstr(conn_line_get(&line, "cause"), "timed out"));
+}
+
 /* Its queue is full and nobody takes anything from it: connecting hangs. */
-static void test_backend_does_not_accept(void)
+static void with_deaf_backend(const char *timeouts, void (*expect)(const struct ferrule *ferrule))
 {
 	char address[64];
 	uint16_t port = 0;
@@ -67,12 +111,27 @@ static void test_backend_does_not_accept(void)
 		return;
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	ferrule = ferrule_start(
-		&(struct ferrule_settings){.backends = {address}, .timeouts = "connect = 1;"});
+		&(struct ferrule_settings){.backends = {address}, .timeouts = timeouts});
 	if (ferrule != NULL)
-		expect_little_taken(ferrule);
+		expect(ferrule);
 	ferrule_stop(ferrule);
 	close(waiting);
 	close(fd);
+}
+
+static void test_pieces_for_a_deaf_backend(void)
+{
+	with_deaf_backend("connect = 20;", expect_pieces_joined);
+}
+
+static void test_client_leaves_a_deaf_backend(void)
+{
+	with_deaf_backend("connect = 300;", expect_end_noticed);
+}
+
+static void test_backend_does_not_accept(void)
+{
+	with_deaf_backend("connect = 1;", expect_little_taken);
 }
 
 static void test_backend_closes_at_once(void)
@@ -187,6 +246,8 @@ static void test_backend_stops_reading(void)
 static CU_TestInfo tests[] = {
 	{"backend down", test_backend_down},
 	{"backend does not accept", test_backend_does_not_accept},
+	{"pieces for a deaf backend", test_pieces_for_a_deaf_backend},
+	{"client leaves a deaf backend", test_client_leaves_a_deaf_backend},
 	{"backend closes at once", test_backend_closes_at_once},
 	{"backend resets in the middle", test_backend_resets},
 	{"client resets in the middle", test_client_resets},

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <openssl/rand.h>
 
@@ -246,6 +249,31 @@ static void test_early_request(void)
 	fixture_stop(&fixture);
 }
 
+/* The client's Finished, its end and what nobody may look at any more, in one segment. */
+static void test_early_end(void)
+{
+	static const uint8_t behind[] = {23, 3, 3, 0, 0};
+	struct fixture fixture;
+	struct client *client;
+	struct conn_line line;
+
+	if (!fixture_start(&fixture, (struct ferrule_settings){0}))
+		return;
+	client = client_connect(&(struct client_options){
+		.port = fixture.ferrule->ports[0], .version = TLS1_3_VERSION});
+	if (EXPECT(client != NULL) && EXPECT(client_handshake_hold(client))) {
+		setsockopt(client->fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
+		EXPECT(client_shutdown(client));
+		EXPECT(client_send_raw(client, behind, sizeof(behind)));
+		setsockopt(client->fd, IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
+		EXPECT_EQUAL(client_drain(client), CLIENT_CLOSE_NOTIFY);
+		if (conn_line_after(fixture.ferrule, client, &line))
+			EXPECT_CONTAINS(conn_line_get(&line, "cause"), "client closed");
+	}
+	client_free(client);
+	fixture_stop(&fixture);
+}
+
 /* ---- resumption ---- */
 
 /* A session to resume; with TLS 1.3 the tickets come with the first bytes. */
@@ -385,6 +413,7 @@ static CU_TestInfo tests[] = {
 	{"key exchange is logged", test_key_exchange_is_logged},
 	{"bytes one at a time", test_bytes_one_at_a_time},
 	{"request in the segment of Finished", test_early_request},
+	{"end in the segment of Finished", test_early_end},
 	{"resumption", test_resumption},
 	{"tickets file is shared", test_tickets_file_is_shared},
 	{"foreign ticket is ignored", test_foreign_ticket_is_ignored},
