@@ -44,7 +44,8 @@ static const struct {
 
 /* What is libcrypto's, and what is made of it: written once, while it is loaded. */
 static struct {
-	void *context; /* their provider's, which all of their functions expect */
+	OSSL_PROVIDER *provider, *ours; /* loaded as long as the process lives */
+	void *context;                  /* their provider's, which all of their functions expect */
 	OSSL_FUNC_kdf_derive_fn *derive[KDFS];
 	OSSL_DISPATCH functions[KDFS][DISPATCHES];
 	char properties[KDFS][PROPERTIES_MAX];
@@ -180,16 +181,14 @@ static bool provider_load(void)
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, NULL);
 	const OSSL_PROVIDER *provider = kdf ? EVP_KDF_get0_provider(kdf) : NULL;
-	OSSL_PROVIDER *kept = NULL;
 	if (provider)
-		kept = OSSL_PROVIDER_try_load(NULL, OSSL_PROVIDER_get0_name(provider), 1);
-	bool loaded = kept && algorithms_take(kept) &&
-		      OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1 &&
-		      OSSL_PROVIDER_try_load(NULL, NAME, 1);
-	if (!loaded)
-		OSSL_PROVIDER_unload(kept);
+		theirs.provider =
+			OSSL_PROVIDER_try_load(NULL, OSSL_PROVIDER_get0_name(provider), 1);
 	EVP_KDF_free(kdf);
-	return loaded;
+	if (theirs.provider && algorithms_take(theirs.provider) &&
+		OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1)
+		theirs.ours = OSSL_PROVIDER_try_load(NULL, NAME, 1);
+	return theirs.ours;
 }
 
 const char *ktls_secrets_properties(void)
