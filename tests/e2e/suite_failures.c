@@ -79,7 +79,8 @@ static void expect_pieces_joined(const struct ferrule *ferrule)
 		int64_t now = i % 100 == 0 ? process_children_rss(ferrule->pid) : 0;
 		most = now > most ? now : most;
 	}
-	EXPECT(most - before < PIECES_KIB);
+	/* What is freed stays in the sanitizer's quarantine for a while. */
+	EXPECT(most - before < (harness_is_sanitized() ? 4 : 1) * PIECES_KIB);
 	client_free(client);
 }
 
