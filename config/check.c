@@ -91,6 +91,19 @@ static const struct conf_trustpoint *primary_find(
 	return primary;
 }
 
+/* `list` has nothing of the name that was looked for. */
+static void complain_undefined(struct conf_report *report, const config_setting_t *setting,
+	const struct conf_guess *guess, const char *list)
+{
+	struct conf_quoted quoted = conf_text_quote(guess->word);
+	if (guess->best)
+		conf_report_setting(report, setting, "%s is not defined; did you mean \"%s\"?",
+			quoted.text, guess->best);
+	else
+		conf_report_setting(
+			report, setting, "%s is not defined; add it to %s", quoted.text, list);
+}
+
 static const struct conf_trustpoint *trustpoint_find(
 	struct conf_report *report, const config_setting_t *setting, const struct conf *conf)
 {
@@ -106,13 +119,7 @@ static const struct conf_trustpoint *trustpoint_find(
 		if (candidate)
 			conf_guess_offer(&guess, candidate);
 	}
-	struct conf_quoted quoted = conf_text_quote(name);
-	if (guess.best)
-		conf_report_setting(report, setting, "%s is not defined; did you mean \"%s\"?",
-			quoted.text, guess.best);
-	else
-		conf_report_setting(
-			report, setting, "%s is not defined; add it to trustpoints", quoted.text);
+	complain_undefined(report, setting, &guess, "trustpoints");
 	return NULL;
 }
 
@@ -266,13 +273,7 @@ static const struct conf_profile *profile_find(
 		if (candidate)
 			conf_guess_offer(&guess, candidate);
 	}
-	struct conf_quoted quoted = conf_text_quote(name);
-	if (guess.best)
-		conf_report_setting(report, setting, "%s is not defined; did you mean \"%s\"?",
-			quoted.text, guess.best);
-	else
-		conf_report_setting(report, setting,
-			"%s is not defined; add it to enrollment_profiles", quoted.text);
+	complain_undefined(report, setting, &guess, "enrollment_profiles");
 	return NULL;
 }
 

@@ -98,7 +98,7 @@ static int derive_tls12(void *ctx, unsigned char *out, size_t len, const OSSL_PA
 		ktls_suites_cipher(SSL_get_pending_cipher(listener->ssl), &cipher) &&
 		ktls_keys_tls12(cipher, out, len, &listener->side[KTLS_RX].keys,
 			&listener->side[KTLS_TX].keys) == 0)
-		listener->secrets = 1 << KTLS_TX | 1 << KTLS_RX;
+		listener->secrets = KTLS_SECRETS_ALL;
 	return result;
 }
 
@@ -177,7 +177,7 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 }
 
 /* Wraps whichever provider libssl would use; it is loaded once more, so that it stays. */
-static bool provider_load(void)
+static void provider_load(void)
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, NULL);
 	const OSSL_PROVIDER *provider = kdf ? EVP_KDF_get0_provider(kdf) : NULL;
@@ -188,14 +188,13 @@ static bool provider_load(void)
 	if (theirs.provider && algorithms_take(theirs.provider) &&
 		OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1)
 		theirs.ours = OSSL_PROVIDER_try_load(NULL, NAME, 1);
-	return theirs.ours;
 }
 
 const char *ktls_secrets_properties(void)
 {
-	static bool tried, loaded;
+	static bool tried;
 	if (!tried)
-		loaded = provider_load();
+		provider_load();
 	tried = true;
-	return loaded ? QUERY : NULL;
+	return theirs.ours ? QUERY : NULL;
 }

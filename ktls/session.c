@@ -174,7 +174,7 @@ static enum ktls_status remember(struct ktls_session *session)
 	session->suite = SSL_get_current_cipher(ssl);
 	session->version = SSL_version(ssl) == TLS1_3_VERSION ? KTLS_TLS13 : KTLS_TLS12;
 	session->is_aead = ktls_suites_cipher(session->suite, &session->cipher) &&
-			   session->secrets == (1 << KTLS_TX | 1 << KTLS_RX);
+			   session->secrets == KTLS_SECRETS_ALL;
 	session->resumed = SSL_session_reused(ssl);
 	session->key_exchange = key_exchange_name(session);
 	session->authentication = (uint8_t)authentication_of(session);
@@ -267,6 +267,14 @@ enum ktls_status ktls_handshake(
 
 /* ---- the kernel --------------------------------------------------------- */
 
+/* Why no session of this server is ever offloaded; NULL: one may be. */
+static const char *never_offloaded(const struct ktls_server *server)
+{
+	if (server->offload == KTLS_OFFLOAD_OFF)
+		return "offload = \"off\"";
+	return server->capabilities->ulp ? "this kernel has no TLS (CONFIG_TLS, module tls)" : NULL;
+}
+
 /*
  * All preconditions of an offload, each with its reason; NULL: it may be tried.
  * `tx` and `rx` say which directions the policy asks for and the kernel takes.
@@ -275,11 +283,10 @@ static const char *offload_refusal(const struct ktls_session *session, bool *tx,
 {
 	const struct ktls_capabilities *capabilities = session->server->capabilities;
 	enum ktls_offload policy = session->server->offload;
+	const char *never = never_offloaded(session->server);
 	*tx = *rx = false;
-	if (policy == KTLS_OFFLOAD_OFF)
-		return "offload = \"off\"";
-	if (capabilities->ulp)
-		return "this kernel has no TLS (CONFIG_TLS, module tls)";
+	if (never)
+		return never;
 	enum ktls_cipher cipher;
 	if (!ktls_suites_cipher(session->suite, &cipher))
 		return "the kernel has no such cipher";
@@ -297,8 +304,7 @@ static const char *offload_refusal(const struct ktls_session *session, bool *tx,
 
 bool ktls_may_offload(const struct ktls_session *session)
 {
-	return !ktls_session_is_plain(session) && session->server->offload != KTLS_OFFLOAD_OFF &&
-	       !session->server->capabilities->ulp;
+	return !ktls_session_is_plain(session) && !never_offloaded(session->server);
 }
 
 bool ktls_offload_is_wanted(struct ktls_session *session)

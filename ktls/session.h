@@ -12,6 +12,9 @@
 #define BUDGET_EMPTY_RECORDS      32
 #define BUDGET_WARNINGS           4
 
+/* Both sides have their secrets: the value of a session's `secrets`. */
+#define KTLS_SECRETS_ALL (1 << KTLS_TX | 1 << KTLS_RX)
+
 struct ktls_client;
 struct ktls_host;
 struct ktls_trace;

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define CLOCK_SKEW 300
-
 struct authentication {
 	const struct pki_trustpoint *trustpoint;
 	const struct pki_authenticate_options *options;
@@ -90,7 +88,7 @@ static int check_dates(const X509 *ca, struct pki_error *error)
 		return pki_error_set(error, "the CA certificate has expired; ask the CA's "
 					    "administrator for the new one, and look at the clock "
 					    "of this machine");
-	if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(ca), now + CLOCK_SKEW) > 0)
+	if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(ca), now + PKI_CLOCK_SKEW) > 0)
 		return pki_error_set(error, "the CA certificate is not valid yet: CA clock ahead, "
 					    "or the one of this machine behind; set it "
 					    "(timedatectl) and try again");

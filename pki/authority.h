@@ -4,6 +4,9 @@
 
 #include "pki/fingerprint.h"
 
+/* A CA's clock may be this many seconds ahead of ours. */
+#define PKI_CLOCK_SKEW 300
+
 /* The certificates of a CA, told apart. All owned, never NULL after sorting. */
 struct pki_authority {
 	X509 *pinned;             /* borrowed from `trusted`, its first */

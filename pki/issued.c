@@ -9,9 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-/* A CA's clock may be this many seconds ahead of ours. */
-#define CLOCK_SKEW 300
-
 #define NAME_TEXT 300
 
 static int check_key(X509 *certificate, EVP_PKEY *key, struct pki_error *error)
@@ -116,7 +113,7 @@ static int check_dates(X509 *certificate, struct pki_error *warning, struct pki_
 	struct tm calendar;
 	strftime(here, sizeof here, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &calendar));
 	time_text(before, when, sizeof when);
-	if (ASN1_TIME_cmp_time_t(before, now + CLOCK_SKEW) > 0)
+	if (ASN1_TIME_cmp_time_t(before, now + PKI_CLOCK_SKEW) > 0)
 		return pki_error_set(error,
 			"the certificate is not valid before %s, and here it is %s: CA clock "
 			"ahead, or the one of this machine behind; set it (timedatectl) and enroll "
@@ -212,7 +209,7 @@ static int check_chain(X509 *certificate, const struct pki_issued_expected *expe
 	/* A certificate that begins in a minute is judged by what holds then. */
 	time_t when = time(NULL);
 	if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate), when) > 0)
-		when += CLOCK_SKEW;
+		when += PKI_CLOCK_SKEW;
 	STACK_OF(X509) *untrusted = NULL;
 	if (pki_stack_join(expected->untrusted, NULL, &untrusted))
 		return pki_error_memory(error);

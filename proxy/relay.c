@@ -221,11 +221,10 @@ void relay_open(struct conn *conn, struct buf *buf)
 	}
 	if (!conn->partial && takes_records(conn) && buf_len(buf) > 0)
 		open_buf(conn, buf);
-	if (!conn->partial && buf_len(buf) > 0) {
+	if (!conn->partial && buf_len(buf) > 0)
 		conn->partial = buf;
-		buf = NULL;
-	}
-	buf_free(pool, buf);
+	else
+		buf_free(pool, buf);
 	if (takes_records(conn)) {
 		put_by(conn);
 	} else {
