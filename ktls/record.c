@@ -5,21 +5,19 @@
 #include <assert.h>
 #include <string.h>
 
-#define TAG            16
 #define EXPLICIT_NONCE 8
 
 int ktls_aead_init(struct ktls_aead *aead, const struct ktls_crypto *crypto,
 	enum ktls_version version, enum ktls_cipher cipher, const struct ktls_keys *keys,
 	enum ktls_direction direction, uint64_t sequence)
 {
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (!ctx || EVP_CipherInit_ex(ctx, crypto->ciphers[cipher], NULL, keys->key, NULL,
-			    direction == KTLS_TX) != 1) {
-		EVP_CIPHER_CTX_free(ctx);
+	const struct ktls_aead_ops *ops = crypto->aead[cipher];
+	void *key = ops->key_new(crypto, cipher, keys->key, direction);
+	if (!key)
 		return -1;
-	}
-	EVP_CIPHER_CTX_free(aead->ctx);
-	aead->ctx = ctx;
+	ktls_aead_done(aead);
+	aead->ops = ops;
+	aead->key = key;
 	aead->sequence = sequence;
 	memcpy(aead->iv, keys->iv, sizeof aead->iv);
 	aead->version = (uint8_t)version;
@@ -29,8 +27,9 @@ int ktls_aead_init(struct ktls_aead *aead, const struct ktls_crypto *crypto,
 
 void ktls_aead_done(struct ktls_aead *aead)
 {
-	EVP_CIPHER_CTX_free(aead->ctx); /* cleanses the key schedule */
-	aead->ctx = NULL;
+	if (aead->key)
+		aead->ops->key_free(aead->key);
+	aead->key = NULL;
 	OPENSSL_cleanse(aead->iv, sizeof aead->iv);
 }
 
@@ -42,8 +41,8 @@ static bool has_explicit_nonce(const struct ktls_aead *aead)
 size_t ktls_aead_overhead(const struct ktls_aead *aead)
 {
 	if (aead->version == KTLS_TLS13)
-		return KTLS_RECORD_HEADER + 1 + TAG;
-	return KTLS_RECORD_HEADER + TAG + (has_explicit_nonce(aead) ? EXPLICIT_NONCE : 0);
+		return KTLS_RECORD_HEADER + 1 + KTLS_TAG_SIZE;
+	return KTLS_RECORD_HEADER + KTLS_TAG_SIZE + (has_explicit_nonce(aead) ? EXPLICIT_NONCE : 0);
 }
 
 static void put_be64(uint8_t *out, uint64_t value)
@@ -77,25 +76,19 @@ static void make_nonce(const struct ktls_aead *aead, const uint8_t *explicit, ui
 		nonce[4 + i] ^= sequence[i];
 }
 
-/* Returns the length of the additional data (RFC 5246 6.2.3.3, RFC 8446 5.2). */
-static int make_additional_data(
-	const struct ktls_aead *aead, uint8_t type, size_t wire_len, size_t len, uint8_t *out)
+/* RFC 5246 6.2.3.3, RFC 8446 5.2. */
+static void make_additional_data(const struct ktls_aead *aead, uint8_t type, size_t wire_len,
+	struct ktls_aead_message *message)
 {
+	uint8_t *out = message->additional;
+	message->additional_len = KTLS_RECORD_HEADER;
 	if (aead->version == KTLS_TLS13) {
 		put_header(out, KTLS_RECORD_DATA, wire_len);
-		return KTLS_RECORD_HEADER;
+		return;
 	}
 	put_be64(out, aead->sequence);
-	put_header(out + 8, type, len);
-	return 8 + KTLS_RECORD_HEADER;
-}
-
-static bool cipher_begin(
-	struct ktls_aead *aead, const uint8_t *nonce, const uint8_t *additional, int additional_len)
-{
-	int ignored;
-	return EVP_CipherInit_ex(aead->ctx, NULL, NULL, NULL, nonce, -1) == 1 &&
-	       EVP_CipherUpdate(aead->ctx, NULL, &ignored, additional, additional_len) == 1;
+	put_header(out + 8, type, message->len);
+	message->additional_len += 8;
 }
 
 int ktls_aead_seal(struct ktls_aead *aead, enum ktls_record_type type, const uint8_t *data,
@@ -106,21 +99,15 @@ int ktls_aead_seal(struct ktls_aead *aead, enum ktls_record_type type, const uin
 	uint8_t *explicit = has_explicit_nonce(aead) ? out + KTLS_RECORD_HEADER : NULL;
 	uint8_t *body = out + KTLS_RECORD_HEADER + (explicit ? EXPLICIT_NONCE : 0);
 	size_t wire_len = len + ktls_aead_overhead(aead) - KTLS_RECORD_HEADER;
-	uint8_t nonce[KTLS_IV_SIZE], additional[8 + KTLS_RECORD_HEADER];
+	struct ktls_aead_message message = {.data = data, .len = len};
+	const uint8_t type_byte = (uint8_t)type;
 
-	put_header(out, inner_type ? KTLS_RECORD_DATA : (uint8_t)type, wire_len);
+	put_header(out, inner_type ? KTLS_RECORD_DATA : type_byte, wire_len);
 	if (explicit)
 		put_be64(explicit, aead->sequence);
-	make_nonce(aead, explicit, nonce);
-	int additional_len = make_additional_data(aead, (uint8_t)type, wire_len, len, additional);
-
-	int n = 0, m = 0, final;
-	const uint8_t type_byte = (uint8_t)type;
-	if (!cipher_begin(aead, nonce, additional, additional_len) ||
-		(len && EVP_CipherUpdate(aead->ctx, body, &n, data, (int)len) != 1) ||
-		(inner_type && EVP_CipherUpdate(aead->ctx, body + n, &m, &type_byte, 1) != 1) ||
-		EVP_CipherFinal_ex(aead->ctx, body + n + m, &final) != 1 ||
-		EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TAG, body + n + m) != 1)
+	make_nonce(aead, explicit, message.nonce);
+	make_additional_data(aead, type_byte, wire_len, &message);
+	if (!aead->ops->seal(aead->key, &message, inner_type ? &type_byte : NULL, body))
 		return -1;
 	aead->sequence++;
 	return (int)(KTLS_RECORD_HEADER + wire_len);
@@ -159,18 +146,11 @@ int ktls_aead_open(
 	assert(record && out);
 	const uint8_t *explicit = has_explicit_nonce(aead) ? record + KTLS_RECORD_HEADER : NULL;
 	const uint8_t *body = record + KTLS_RECORD_HEADER + (explicit ? EXPLICIT_NONCE : 0);
-	size_t body_len = len - (size_t)(body - record) - TAG;
-	uint8_t nonce[KTLS_IV_SIZE], additional[8 + KTLS_RECORD_HEADER], tag[TAG];
-	make_nonce(aead, explicit, nonce);
-	int additional_len = make_additional_data(
-		aead, record[0], len - KTLS_RECORD_HEADER, body_len, additional);
-	memcpy(tag, body + body_len, TAG);
-
-	int n = 0, final;
-	if (!cipher_begin(aead, nonce, additional, additional_len) ||
-		(body_len && EVP_CipherUpdate(aead->ctx, out, &n, body, (int)body_len) != 1) ||
-		EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TAG, tag) != 1 ||
-		EVP_CipherFinal_ex(aead->ctx, out + n, &final) != 1)
+	size_t body_len = len - (size_t)(body - record) - KTLS_TAG_SIZE;
+	struct ktls_aead_message message = {.data = body, .len = body_len};
+	make_nonce(aead, explicit, message.nonce);
+	make_additional_data(aead, record[0], len - KTLS_RECORD_HEADER, &message);
+	if (!aead->ops->open(aead->key, &message, out))
 		return -KTLS_ALERT_BAD_RECORD_MAC;
 	aead->sequence++;
 

@@ -5,7 +5,7 @@
 #ifndef FERRULE_KTLS_RECORD_H
 #define FERRULE_KTLS_RECORD_H
 
-#include "ktls/schedule.h"
+#include "ktls/aead.h"
 
 #define KTLS_RECORD_HEADER 5
 
@@ -17,8 +17,9 @@ enum ktls_record_type {
 };
 
 struct ktls_aead {
-	EVP_CIPHER_CTX *ctx; /* owned; keyed */
-	uint64_t sequence;   /* of the next record; never reused under one key */
+	const struct ktls_aead_ops *ops;
+	void *key;         /* owned; what ops made of it */
+	uint64_t sequence; /* of the next record; never reused under one key */
 	uint8_t iv[KTLS_IV_SIZE];
 	uint8_t version, cipher; /* enum ktls_version, enum ktls_cipher */
 };
@@ -35,7 +36,7 @@ size_t ktls_aead_overhead(const struct ktls_aead *aead);
 /*
  * Seals len (0..KTLS_RECORD_PLAINTEXT) bytes into out, which has room for
  * len + ktls_aead_overhead() bytes and does not overlap data. Returns the
- * record's length, or -1 when libcrypto failed.
+ * record's length, or -1 when the cipher failed.
  */
 int ktls_aead_seal(struct ktls_aead *aead, enum ktls_record_type type, const uint8_t *data,
 	size_t len, uint8_t *out);

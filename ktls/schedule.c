@@ -1,5 +1,7 @@
 #include "ktls/schedule.h"
 
+#include "ktls/aead.h"
+
 #include <string.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -59,6 +61,7 @@ int ktls_crypto_init(struct ktls_crypto *crypto)
 		const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[i];
 		crypto->ciphers[i] = EVP_CIPHER_fetch(NULL, parameters->evp_name, NULL);
 		crypto->expand[i] = expand_new(parameters->digest);
+		crypto->aead[i] = &ktls_aead_libcrypto;
 		complete = complete && crypto->ciphers[i] && crypto->expand[i];
 	}
 	if (complete)

@@ -13,10 +13,13 @@
 #define KTLS_IV_SIZE    12
 #define KTLS_SECRET_MAX 48
 
+struct ktls_aead_ops;
+
 /* Made once: fetching an algorithm costs more than the derivation that uses it. */
 struct ktls_crypto {
 	EVP_KDF_CTX *expand[KTLS_CIPHERS]; /* HKDF-Expand with the cipher's digest; no key */
 	EVP_CIPHER *ciphers[KTLS_CIPHERS];
+	const struct ktls_aead_ops *aead[KTLS_CIPHERS]; /* who computes them */
 	EVP_CIPHER *aes_256_cbc; /* of tickets */
 };
 

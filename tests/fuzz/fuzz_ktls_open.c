@@ -120,7 +120,7 @@ static enum ktls_status open_all(struct ktls_session *session, uint8_t *wire, si
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ktls_server *server;
-	struct ktls_aead peer = {.ctx = NULL};
+	struct ktls_aead peer = {.key = NULL};
 	size_t wire_len = 0;
 	if (size == 0)
 		return 0;

@@ -220,25 +220,21 @@ static int open_oversize(enum ktls_version version, size_t content, size_t len)
 	static uint8_t inner[KTLS_RECORD_MAX], record[KTLS_RECORD_MAX], out[KTLS_RECORD_MAX];
 	struct engines engines;
 	engines_init(&engines, version, KTLS_CHACHA20_POLY1305);
-	EVP_CIPHER_CTX *ctx = engines.tx.ctx;
-	uint8_t additional[13] = {0}, nonce[KTLS_IV_SIZE];
-	int n, final, additional_len = version == KTLS_TLS13 ? 5 : 13;
+	struct ktls_aead_message message = {.data = inner, .len = len};
+	message.additional_len = version == KTLS_TLS13 ? 5 : 13;
 	size_t wire_len = len + 16, header_len = version == KTLS_TLS13 ? wire_len : len;
 	const uint8_t header[5] = {23, 3, 3, (uint8_t)(wire_len >> 8), (uint8_t)wire_len};
+	uint8_t *additional = message.additional + message.additional_len;
 	memcpy(record, header, 5);
-	memcpy(additional + additional_len - 5, header, 3);
-	additional[additional_len - 2] = (uint8_t)(header_len >> 8);
-	additional[additional_len - 1] = (uint8_t)header_len;
-	memset(nonce, 7, sizeof nonce); /* sequence number 0 */
+	memcpy(additional - 5, header, 3);
+	additional[-2] = (uint8_t)(header_len >> 8);
+	additional[-1] = (uint8_t)header_len;
+	memset(message.nonce, 7, sizeof message.nonce); /* sequence number 0 */
 	memset(inner, 0, sizeof inner);
 	memset(inner, 23, content);
-	EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1);
-	EVP_CipherUpdate(ctx, NULL, &n, additional, additional_len);
-	EVP_CipherUpdate(ctx, record + 5, &n, inner, (int)len);
-	EVP_CipherFinal_ex(ctx, record + 5 + n, &final);
-	EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, record + 5 + len);
+	CU_ASSERT(engines.tx.ops->seal(engines.tx.key, &message, NULL, record + 5));
 	uint8_t type;
-	n = ktls_aead_open(&engines.rx, record, 5 + wire_len, out, &type);
+	int n = ktls_aead_open(&engines.rx, record, 5 + wire_len, out, &type);
 	engines_done(&engines);
 	return n;
 }
