@@ -24,6 +24,12 @@ CFLAGS   ?= -g
 STRICT   := -std=gnu11 $(WARNINGS)
 COMPILE   = $(CC) $(STRICT) $(CPPFLAGS) $(OPT) $(CFLAGS) -MMD -MP
 LIBS     := -lssl -lcrypto -lcrypt -lcurl -luring -lconfig -pthread
+# A faster AES-GCM where the distribution has it; `make IPSEC_MB=` builds without.
+IPSEC_MB := $(firstword $(wildcard /usr/include/intel-ipsec-mb.h /usr/local/include/intel-ipsec-mb.h))
+ifneq ($(IPSEC_MB),)
+CPPFLAGS += -DFERRULE_IPSEC_MB
+LIBS     += -lIPSec_MB
+endif
 
 MODULES  := config ktls pki proxy
 SOURCES  := $(foreach m,$(MODULES),$(wildcard $(m)/*.c))
@@ -64,7 +70,7 @@ $(B)/bench/ceiling: $(B)/bench/ceiling.o
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
 
 $(B)/bench/records: $(B)/bench/records.o $(filter $(B)/ktls/%,$(OBJECTS))
-	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ -lssl -lcrypto
+	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
 
 $(B)/bench/splice_relay: $(B)/bench/splice_relay.o
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^

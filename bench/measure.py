@@ -239,17 +239,22 @@ class Meter:
 
     def pure_cipher(self, name, cipher, block):
         """Bytes per second of CPU of the cipher alone on the proxy's core: as openssl speed has
-        it and, of what ferrule seals itself, as its record engine does."""
+        it and, of what ferrule seals itself, as its record engine does with the library of
+        openssl speed and with the one it takes."""
         # An AEAD's nonce, additional data and tag belong to each block, as to each record.
         aead = ["-aead"] if cipher in ENGINE_CIPHERS else []
         speed = ["openssl", "speed", "-mr", "-seconds", 1, "-bytes", block, *aead, "-evp", name]
         found = {"speed": parse_speed(self._alone(speed, "openssl speed"))}
         if aead:
-            counts = parse_words(self._alone(
-                [self.environment.programs / "records", "--cipher", cipher, "--block", block],
-                "records"))
-            found["engine"] = counts["bytes"] / counts["cpu_ns"] * 1e9
+            found["libcrypto"] = self._sealed(cipher, block, "--libcrypto")
+            found["engine"] = self._sealed(cipher, block)
         return found
+
+    def _sealed(self, cipher, block, *options):
+        counts = parse_words(self._alone(
+            [self.environment.programs / "records", "--cipher", cipher, "--block", block, *options],
+            "records"))
+        return counts["bytes"] / counts["cpu_ns"] * 1e9
 
     def _alone(self, command, what):
         return _run(self._pin(self.environment.proxy_core, command), self.limit, what)

@@ -19,6 +19,7 @@ struct ktls_aead_message {
 };
 
 struct ktls_aead_ops {
+	const char *name; /* of the library */
 	/* The key of the cipher's size, expanded for one direction; NULL when that fails. */
 	void *(*key_new)(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 		const uint8_t *key, enum ktls_direction direction);
@@ -37,6 +38,13 @@ struct ktls_aead_ops {
 	bool (*open)(void *key, const struct ktls_aead_message *message, uint8_t *out);
 };
 
+/* Of every cipher, on every machine. */
 extern const struct ktls_aead_ops ktls_aead_libcrypto;
+
+/*
+ * libipsec-mb's, of AES-GCM; NULL for another cipher, for a processor without AES
+ * instructions, where OpenSSL's default properties demand FIPS, and in a build without it.
+ */
+const struct ktls_aead_ops *ktls_aead_ipsec_mb(enum ktls_cipher cipher);
 
 #endif

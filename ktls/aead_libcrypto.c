@@ -54,4 +54,4 @@ static bool libcrypto_open(void *key, const struct ktls_aead_message *message, u
 }
 
 const struct ktls_aead_ops ktls_aead_libcrypto = {
-	libcrypto_key_new, libcrypto_key_free, libcrypto_seal, libcrypto_open};
+	"libcrypto", libcrypto_key_new, libcrypto_key_free, libcrypto_seal, libcrypto_open};

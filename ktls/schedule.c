@@ -25,6 +25,17 @@ const char *ktls_version_name(enum ktls_version version)
 	return version == KTLS_TLS13 ? "TLSv1.3" : "TLSv1.2";
 }
 
+static const struct ktls_aead_ops *fastest(enum ktls_cipher cipher)
+{
+	const struct ktls_aead_ops *ops = ktls_aead_ipsec_mb(cipher);
+	return ops ? ops : &ktls_aead_libcrypto;
+}
+
+const char *ktls_cipher_library(enum ktls_cipher cipher)
+{
+	return fastest(cipher)->name;
+}
+
 /* OSSL_PARAM takes pointers to non-const although it only reads through them. */
 static void *unconst(const void *pointer)
 {
@@ -61,7 +72,7 @@ int ktls_crypto_init(struct ktls_crypto *crypto)
 		const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[i];
 		crypto->ciphers[i] = EVP_CIPHER_fetch(NULL, parameters->evp_name, NULL);
 		crypto->expand[i] = expand_new(parameters->digest);
-		crypto->aead[i] = &ktls_aead_libcrypto;
+		crypto->aead[i] = fastest((enum ktls_cipher)i);
 		complete = complete && crypto->ciphers[i] && crypto->expand[i];
 	}
 	if (complete)

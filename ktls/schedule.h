@@ -20,7 +20,7 @@ struct ktls_crypto {
 	EVP_KDF_CTX *expand[KTLS_CIPHERS]; /* HKDF-Expand with the cipher's digest; no key */
 	EVP_CIPHER *ciphers[KTLS_CIPHERS];
 	const struct ktls_aead_ops *aead[KTLS_CIPHERS]; /* who computes them */
-	EVP_CIPHER *aes_256_cbc; /* of tickets */
+	EVP_CIPHER *aes_256_cbc;                        /* of tickets */
 };
 
 /* 0, or -1 when this libcrypto lacks one of them. */

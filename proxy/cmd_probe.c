@@ -97,6 +97,10 @@ static void print_text(const struct ktls_capabilities *found, const char *kernel
 	struct finding findings[FINDINGS];
 	printf("Kernel   Linux %s\n", kernel);
 	printf("OpenSSL  %s\n", OpenSSL_version(OPENSSL_VERSION));
+	printf("Records in user space\n");
+	for (int i = 0; i < KTLS_CIPHERS; i++)
+		printf("  %-18s by %s\n", ktls_cipher_name((enum ktls_cipher)i),
+			ktls_cipher_library((enum ktls_cipher)i));
 	if (found->ulp) {
 		printf("Kernel TLS: no: %s\n", reason(found->ulp));
 		printf("  Try `modprobe tls` (CONFIG_TLS). Until then ferrule protects records in "
@@ -145,7 +149,11 @@ static void print_json(const struct ktls_capabilities *found, const char *kernel
 	json_string(stdout, kernel);
 	printf(",\"openssl\":");
 	json_string(stdout, OpenSSL_version(OPENSSL_VERSION));
-	printf(",\"kernel_tls\":");
+	printf(",\"user_space\":{");
+	for (int i = 0; i < KTLS_CIPHERS; i++)
+		printf("%s\"%s\":\"%s\"", i ? "," : "", ktls_cipher_name((enum ktls_cipher)i),
+			ktls_cipher_library((enum ktls_cipher)i));
+	printf("},\"kernel_tls\":");
 	print_json_answer(found->ulp);
 	printf(",\"offload\":[");
 	print_json_table(found);
@@ -167,8 +175,8 @@ static const char usage[] =
 	"\n"
 	"Tries out on the loopback interface what this kernel and this OpenSSL can\n"
 	"offload, per TLS version, cipher and direction, and which known faults of\n"
-	"kernel TLS are present. Run it as root: only then the kernel loads its TLS\n"
-	"module by itself.\n"
+	"kernel TLS are present; says which library protects records in user space.\n"
+	"Run it as root: only then the kernel loads its TLS module by itself.\n"
 	"\n"
 	"  --json     the same as one JSON object\n"
 	"  -c FILE    taken as by every command; nothing is read from it\n"

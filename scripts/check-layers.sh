@@ -61,6 +61,8 @@ check_libraries()
         libconfig.h:*) report "$place" "only config/*.c may include <$header>" ;;
         curl/*:pki/*) ;;
         curl/*) report "$place" "only pki/ may include <$header>" ;;
+        intel-ipsec-mb.h:ktls/aead_ipsec_mb.c:*) ;;
+        intel-ipsec-mb.h:*) report "$place" "only ktls/aead_ipsec_mb.c may include <$header>" ;;
         linux/tls.h:*) report "$place" "only ktls/kernel.c may include <$header>" ;;
         openssl/ssl.h:proxy/*) report "$place" "proxy/ may not include <$header>: ask ktls/" ;;
         esac

@@ -164,17 +164,19 @@ class Reports(unittest.TestCase):
         self.assertEqual(other.ratio("c", "peer", "cpu"), {"median": 3, "min": 2, "max": 4})
 
     def test_pure_ciphers(self):
-        pairs = [{"speed": 4e9, "engine": 3e9}, {"speed": 2e9, "engine": 2e9},
-                 {"speed": 1e9, "engine": 9e8}]
+        pairs = [{"speed": 4e9, "libcrypto": 3e9, "engine": 8e9},
+                 {"speed": 2e9, "libcrypto": 2e9, "engine": 6e9},
+                 {"speed": 1e9, "libcrypto": 9e8, "engine": 4e9}]
         found = report.pure_cipher(pairs)
         self.assertEqual(found, {
-            "pairs": 3, "bytes_per_second": 2e9, "engine_bytes_per_second": 2e9,
-            "engine_ratio": {"median": 0.9, "min": 0.75, "max": 1}})
+            "pairs": 3, "bytes_per_second": 2e9, "libcrypto_bytes_per_second": 2e9,
+            "libcrypto_ratio": {"median": 0.9, "min": 0.75, "max": 1},
+            "engine_bytes_per_second": 6e9, "engine_ratio": {"median": 3, "min": 2, "max": 4}})
         other = report.pure_cipher([{"speed": 1e9}])
         self.assertEqual(other, {"pairs": 1, "bytes_per_second": 1e9})
         lines = report.pure_table([{"cipher": "chacha20-poly1305", "block": 16384, **found},
                                    {"cipher": "aes-128-cbc", "block": 1024, **other}])
-        self.assertEqual(len(lines), 4)
+        self.assertEqual(len(lines), 5)
         self.assertLessEqual(max(map(len, lines)), report.WIDTH)
 
     def test_no_division_by_zero(self):

@@ -30,6 +30,17 @@ static struct ktls_server *server_new(void)
 	return server;
 }
 
+/* The peer seals with libcrypto, whoever computes the session's cipher. */
+static void peer_init(struct ktls_aead *peer, const struct ktls_session *session,
+	const struct ktls_keys *keys, uint64_t sequence)
+{
+	struct ktls_crypto crypto = session->server->crypto;
+	crypto.aead[session->cipher] = &ktls_aead_libcrypto;
+	if (ktls_aead_init(
+		    peer, &crypto, session->version, session->cipher, keys, KTLS_TX, sequence) < 0)
+		abort();
+}
+
 /* Both sides under fixed keys, as after a handshake; the secrets are all zeros. */
 static struct ktls_session *session_new(
 	struct ktls_server *server, uint8_t choice, struct ktls_aead *peer)
@@ -54,8 +65,7 @@ static struct ktls_session *session_new(
 			    session->cipher, &keys, (enum ktls_direction)direction, 0) < 0)
 			abort();
 	}
-	if (ktls_aead_init(peer, crypto, session->version, session->cipher, &keys, KTLS_TX, 0) < 0)
-		abort();
+	peer_init(peer, session, &keys, 0);
 	return session;
 }
 
@@ -67,10 +77,9 @@ static void peer_follow(const struct ktls_session *session, struct ktls_aead *pe
 	if (session->version == KTLS_TLS12 || memcmp(rx->iv, peer->iv, sizeof rx->iv) == 0)
 		return;
 	if (ktls_keys_tls13(&session->server->crypto, session->cipher,
-		    session->side[KTLS_RX].secret, &keys) < 0 ||
-		ktls_aead_init(peer, &session->server->crypto, session->version, session->cipher,
-			&keys, KTLS_TX, rx->sequence) < 0)
+		    session->side[KTLS_RX].secret, &keys) < 0)
 		abort();
+	peer_init(peer, session, &keys, rx->sequence);
 }
 
 /* Appends one piece to the wire; the number of bytes it took from the input. */

@@ -78,6 +78,8 @@ struct pair *pair_prepare(const struct pair_options *options)
 		pair_free(pair);
 		return NULL;
 	}
+	for (int i = 0; options->aead && i < KTLS_CIPHERS; i++)
+		pair->server->crypto.aead[i] = options->aead;
 	pair->session = ktls_session_new(pair->server, options->fd ? options->fd : -1);
 	pair->ctx = client_ctx_new(options);
 	pair->client = SSL_new(pair->ctx);

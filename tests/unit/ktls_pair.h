@@ -11,6 +11,7 @@
 struct pair_options {
 	enum ktls_version version;
 	const char *suite; /* the only one that client and server know; NULL: the default set */
+	const struct ktls_aead_ops *aead; /* who computes the suite's cipher; NULL: the default */
 	enum ktls_offload offload;
 	const struct ktls_capabilities *capabilities; /* NULL: a kernel without TLS */
 	struct ktls_tickets *tickets;

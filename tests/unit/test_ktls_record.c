@@ -1,13 +1,17 @@
-/* The user-space record engine: headers, refusals, and 200,000 records against libssl. */
+/*
+ * The user-space record engine: headers, refusals, records against libssl, and its two
+ * implementations of AES-GCM against one another.
+ */
 #include "ktls/alert.h"
 #include "tests/unit/ktls_pair.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <CUnit/CUnit.h>
+#include <sys/mman.h>
 
-/* 12 combinations of version, cipher and direction share them. */
-#define RECORDS_EACH 17000
+/* 20 combinations of version, cipher, implementation and direction share them. */
+#define RECORDS_EACH 10000
 #define BATCH        16
 
 /* xorshift64: the same lengths and bytes in every run. */
@@ -59,24 +63,55 @@ static bool session_writes_batch(struct pair *pair, uint64_t *state, uint8_t *da
 	return true;
 }
 
+/* A version, a cipher and who computes it: all that there are, one after the other. */
+struct variant {
+	enum ktls_version version;
+	enum ktls_cipher cipher;
+	const struct ktls_aead_ops *ops;
+};
+
+#define VARIANTS (2 * KTLS_CIPHERS * 2)
+
+/* False where there is no such implementation. */
+static bool variant_set(struct variant *variant, int index)
+{
+	variant->version = (enum ktls_version)(index % 2);
+	variant->cipher = (enum ktls_cipher)(index / 2 % KTLS_CIPHERS);
+	variant->ops = index < 2 * KTLS_CIPHERS ? &ktls_aead_libcrypto
+						: ktls_aead_ipsec_mb(variant->cipher);
+	return variant->ops;
+}
+
+static uint64_t exchange_records(const struct variant *variant, uint64_t *state, uint8_t *data)
+{
+	struct pair_options options = {.version = variant->version,
+		.suite = pair_suite(variant->version, variant->cipher),
+		.aead = variant->ops};
+	struct pair *pair = pair_new(&options);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
+	bool equal = true;
+	for (int j = 0; equal && j < RECORDS_EACH / BATCH; j++)
+		equal = client_writes_batch(pair, state, data) &&
+			session_writes_batch(pair, state, data);
+	CU_ASSERT(equal);
+	const struct ktls_aead *tx = &pair->session->side[KTLS_TX].aead;
+	const struct ktls_aead *rx = &pair->session->side[KTLS_RX].aead;
+	CU_ASSERT_PTR_EQUAL(tx->ops, variant->ops);
+	CU_ASSERT_PTR_EQUAL(rx->ops, variant->ops);
+	uint64_t records = tx->sequence + rx->sequence;
+	pair_free(pair);
+	return records;
+}
+
 static void test_differential(void)
 {
-	uint64_t state = 0x9e3779b97f4a7c15, records = 0;
+	uint64_t state = 0x9e3779b97f4a7c15;
 	uint8_t *data = malloc(PAIR_BUFFER);
-	for (int i = 0; i < 2 * KTLS_CIPHERS; i++) {
-		struct pair *pair =
-			pair_simple((enum ktls_version)(i % 2), (enum ktls_cipher)(i / 2));
-		CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
-		bool equal = true;
-		for (int j = 0; equal && j < RECORDS_EACH / BATCH; j++)
-			equal = client_writes_batch(pair, &state, data) &&
-				session_writes_batch(pair, &state, data);
-		CU_ASSERT(equal);
-		records += pair->session->side[KTLS_RX].aead.sequence;
-		records += pair->session->side[KTLS_TX].aead.sequence;
-		pair_free(pair);
+	for (int i = 0; i < VARIANTS; i++) {
+		struct variant variant;
+		if (variant_set(&variant, i))
+			CU_ASSERT(exchange_records(&variant, &state, data) >= 2 * RECORDS_EACH);
 	}
-	CU_ASSERT(records >= 200000);
 	free(data);
 }
 
@@ -85,20 +120,28 @@ struct engines {
 	struct ktls_aead tx, rx;
 };
 
-/* Both ends of one direction under fixed keys. */
-static void engines_init(
-	struct engines *engines, enum ktls_version version, enum ktls_cipher cipher)
+/* Both ends of one direction under fixed keys; `ops`: NULL for the default. */
+static void engines_init_by(struct engines *engines, enum ktls_version version,
+	enum ktls_cipher cipher, const struct ktls_aead_ops *ops)
 {
 	struct ktls_keys keys;
 	memset(engines, 0, sizeof *engines);
 	memset(&keys, 7, sizeof keys);
 	CU_ASSERT_EQUAL_FATAL(ktls_crypto_init(&engines->crypto), 0);
+	if (ops)
+		engines->crypto.aead[cipher] = ops;
 	CU_ASSERT_EQUAL_FATAL(
 		ktls_aead_init(&engines->tx, &engines->crypto, version, cipher, &keys, KTLS_TX, 0),
 		0);
 	CU_ASSERT_EQUAL_FATAL(
 		ktls_aead_init(&engines->rx, &engines->crypto, version, cipher, &keys, KTLS_RX, 0),
 		0);
+}
+
+static void engines_init(
+	struct engines *engines, enum ktls_version version, enum ktls_cipher cipher)
+{
+	engines_init_by(engines, version, cipher, NULL);
 }
 
 static void engines_done(struct engines *engines)
@@ -108,11 +151,11 @@ static void engines_done(struct engines *engines)
 	ktls_crypto_done(&engines->crypto);
 }
 
-static void check_every_bit(enum ktls_version version, enum ktls_cipher cipher)
+static void check_every_bit(const struct variant *variant)
 {
 	struct engines engines;
 	uint8_t record[128], out[128], type;
-	engines_init(&engines, version, cipher);
+	engines_init_by(&engines, variant->version, variant->cipher, variant->ops);
 	int len =
 		ktls_aead_seal(&engines.tx, KTLS_RECORD_DATA, (const uint8_t *)"hello", 5, record);
 	CU_ASSERT_EQUAL_FATAL((size_t)len, 5 + ktls_aead_overhead(&engines.tx));
@@ -135,8 +178,119 @@ static void check_every_bit(enum ktls_version version, enum ktls_cipher cipher)
 
 static void test_every_bit(void)
 {
-	for (int i = 0; i < 2 * KTLS_CIPHERS; i++)
-		check_every_bit((enum ktls_version)(i % 2), (enum ktls_cipher)(i / 2));
+	for (int i = 0; i < VARIANTS; i++) {
+		struct variant variant;
+		if (variant_set(&variant, i))
+			check_every_bit(&variant);
+	}
+}
+
+#define PASSES 8
+
+/*
+ * Two implementations of one direction, and buffers that end where memory does: assembly
+ * that reads or writes beyond them is not seen by a sanitizer.
+ */
+struct twins {
+	struct engines libcrypto, ipsec_mb;
+	uint8_t *data_end, *record_end, *out_end;
+	uint8_t expected[KTLS_RECORD_MAX];
+};
+
+#define GUARDED 32768 /* a multiple of every page size, with room for a record */
+
+/* The end of as many bytes, behind which nothing may be touched. */
+static uint8_t *guarded_new(void)
+{
+	uint8_t *memory = mmap(NULL, (size_t)2 * GUARDED, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_NOT_EQUAL_FATAL(memory, MAP_FAILED);
+	CU_ASSERT_EQUAL_FATAL(mprotect(memory + GUARDED, GUARDED, PROT_NONE), 0);
+	return memory + GUARDED;
+}
+
+static void guarded_free(uint8_t *end)
+{
+	munmap(end - GUARDED, (size_t)2 * GUARDED);
+}
+
+/* Both seal the same record, open one another's, and refuse it with one bit flipped. */
+static bool twins_agree(struct twins *twins, size_t len, uint64_t *state)
+{
+	const size_t size = len + ktls_aead_overhead(&twins->libcrypto.tx);
+	const uint8_t *data = twins->data_end - len;
+	uint8_t *record = twins->record_end - size, *out = twins->out_end - size;
+	const size_t bits = 8 * (size - KTLS_RECORD_HEADER);
+	const size_t bit = 8 * KTLS_RECORD_HEADER + next_random(state) % bits;
+	uint8_t type;
+	int n = ktls_aead_seal(&twins->libcrypto.tx, KTLS_RECORD_DATA, data, len, twins->expected);
+	if (ktls_aead_seal(&twins->ipsec_mb.tx, KTLS_RECORD_DATA, data, len, record) != n ||
+		n != (int)size || memcmp(record, twins->expected, size) != 0)
+		return false;
+	record[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	if (ktls_aead_open(&twins->ipsec_mb.rx, record, size, out, &type) !=
+		-KTLS_ALERT_BAD_RECORD_MAC)
+		return false;
+	record[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	return ktls_aead_open(&twins->ipsec_mb.rx, record, size, out, &type) == (int)len &&
+	       type == KTLS_RECORD_DATA && memcmp(out, data, len) == 0 &&
+	       ktls_aead_open(&twins->libcrypto.rx, record, size, out, &type) == (int)len &&
+	       memcmp(out, data, len) == 0;
+}
+
+static void check_every_length(const struct variant *variant)
+{
+	uint64_t state = 0x2545f4914f6cdd1d;
+	struct twins *twins = malloc(sizeof *twins);
+	twins->data_end = guarded_new();
+	twins->record_end = guarded_new();
+	twins->out_end = guarded_new();
+	engines_init_by(&twins->libcrypto, variant->version, variant->cipher, &ktls_aead_libcrypto);
+	engines_init_by(&twins->ipsec_mb, variant->version, variant->cipher, variant->ops);
+	bool agree = true;
+	for (int i = 0; i < PASSES; i++) {
+		random_fill(&state, twins->data_end - GUARDED, GUARDED);
+		for (size_t len = 0; agree && len <= KTLS_RECORD_PLAINTEXT; len++)
+			agree = twins_agree(twins, len, &state);
+	}
+	CU_ASSERT(agree);
+	CU_ASSERT_EQUAL(twins->ipsec_mb.rx.sequence, PASSES * (KTLS_RECORD_PLAINTEXT + 1));
+	engines_done(&twins->libcrypto);
+	engines_done(&twins->ipsec_mb);
+	guarded_free(twins->data_end);
+	guarded_free(twins->record_end);
+	guarded_free(twins->out_end);
+	free(twins);
+}
+
+/* Over a million records sealed by each, and opened by the other. */
+static void test_every_length(void)
+{
+	for (int i = 2 * KTLS_CIPHERS; i < VARIANTS; i++) {
+		struct variant variant;
+		if (variant_set(&variant, i))
+			check_every_length(&variant);
+	}
+}
+
+/* A library that is there is used, but not where only validated modules may be. */
+static void test_implementations(void)
+{
+	struct ktls_crypto crypto;
+#if defined(FERRULE_IPSEC_MB)
+	const bool is_there = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+	CU_ASSERT_EQUAL(ktls_aead_ipsec_mb(KTLS_AES_128_GCM) != NULL, is_there);
+#endif
+	CU_ASSERT_PTR_NULL(ktls_aead_ipsec_mb(KTLS_CHACHA20_POLY1305));
+	CU_ASSERT_EQUAL_FATAL(ktls_crypto_init(&crypto), 0);
+	for (int i = 0; i < KTLS_CIPHERS; i++) {
+		const struct ktls_aead_ops *found = ktls_aead_ipsec_mb((enum ktls_cipher)i);
+		CU_ASSERT_PTR_EQUAL(crypto.aead[i], found ? found : &ktls_aead_libcrypto);
+	}
+	ktls_crypto_done(&crypto);
+	CU_ASSERT_EQUAL(EVP_default_properties_enable_fips(NULL, 1), 1);
+	CU_ASSERT_PTR_NULL(ktls_aead_ipsec_mb(KTLS_AES_128_GCM));
+	CU_ASSERT_EQUAL(EVP_default_properties_enable_fips(NULL, 0), 1);
 }
 
 struct header_case {
@@ -253,6 +407,8 @@ static void test_oversize(void)
 
 static CU_TestInfo record_tests[] = {
 	{"200,000 records against libssl", test_differential},
+	{"libipsec-mb against libcrypto, every length", test_every_length},
+	{"the implementation that is there", test_implementations},
 	{"every flipped bit is noticed", test_every_bit},
 	{"record headers", test_headers},
 	{"padding", test_padding},
