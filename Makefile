@@ -49,7 +49,7 @@ WRAPS    := conf_memory_resize setsockopt getsockopt sendmsg recvmsg openat mkdi
 	fsync symlinkat renameat unlinkat readlinkat flock time
 
 .PHONY: all run test test-unit test-e2e test-browser test-pki test-bench test-guest test-tools \
-	san check analyze fuzz bench install clean
+	san check analyze fuzz bench install clean FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -58,7 +58,13 @@ all: $(B)/ferrule $(BENCH:%=$(B)/bench/%)
 $(B)/ferrule: $(OBJECTS)
 	$(call say,LD)$(CC) $(LDOPT) -o $@ $^ $(LIBS)
 
-$(B)/%.o: %.c Makefile
+# Changes when the library comes, goes or is not wanted any more.
+$(B)/ipsec-mb: FORCE
+	@mkdir -p $(@D)
+	@echo '$(IPSEC_MB)' | cmp -s - $@ || echo '$(IPSEC_MB)' >$@
+FORCE:
+
+$(B)/%.o: %.c Makefile $(B)/ipsec-mb
 	@mkdir -p $(@D)
 	$(call say,CC)$(COMPILE) -c -o $@ $<
 

@@ -43,7 +43,8 @@ extern const struct ktls_aead_ops ktls_aead_libcrypto;
 
 /*
  * libipsec-mb's, of AES-GCM; NULL for another cipher, for a processor without AES
- * instructions, where OpenSSL's default properties demand FIPS, and in a build without it.
+ * instructions, where OpenSSL's default properties demand FIPS, with another version of the
+ * library than this was built with, and in a build without it.
  */
 const struct ktls_aead_ops *ktls_aead_ipsec_mb(enum ktls_cipher cipher);
 

@@ -70,7 +70,7 @@ void ktls_probe(struct ktls_capabilities *capabilities);
 
 const char *ktls_version_name(enum ktls_version version); /* "TLSv1.3" */
 const char *ktls_cipher_name(enum ktls_cipher cipher);    /* "AES-128-GCM" */
-/* Who computes it for records in user space: "libcrypto", or "libipsec-mb" where that can. */
+/* Who computes it for records in user space: "libcrypto", "libipsec-mb", or "none". */
 const char *ktls_cipher_library(enum ktls_cipher cipher);
 
 /* ---- tickets (RFC 5077, RFC 8446 4.6.1) -------------------------------- */

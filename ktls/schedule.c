@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 
 /* clang-format off */
 const struct ktls_cipher_parameters ktls_cipher_parameters[KTLS_CIPHERS] = {
@@ -25,15 +26,23 @@ const char *ktls_version_name(enum ktls_version version)
 	return version == KTLS_TLS13 ? "TLSv1.3" : "TLSv1.2";
 }
 
-static const struct ktls_aead_ops *fastest(enum ktls_cipher cipher)
+/* Who has OpenSSL take its ciphers from another provider than its own wants just that one. */
+static const struct ktls_aead_ops *fastest(enum ktls_cipher cipher, const EVP_CIPHER *fetched)
 {
+	const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(fetched);
 	const struct ktls_aead_ops *ops = ktls_aead_ipsec_mb(cipher);
-	return ops ? ops : &ktls_aead_libcrypto;
+	return ops && strcmp(OSSL_PROVIDER_get0_name(provider), "default") == 0
+		       ? ops
+		       : &ktls_aead_libcrypto;
 }
 
 const char *ktls_cipher_library(enum ktls_cipher cipher)
 {
-	return fastest(cipher)->name;
+	const char *evp_name = ktls_cipher_parameters[cipher].evp_name;
+	EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, evp_name, NULL);
+	const char *name = fetched ? fastest(cipher, fetched)->name : "none";
+	EVP_CIPHER_free(fetched);
+	return name;
 }
 
 /* OSSL_PARAM takes pointers to non-const although it only reads through them. */
@@ -72,8 +81,9 @@ int ktls_crypto_init(struct ktls_crypto *crypto)
 		const struct ktls_cipher_parameters *parameters = &ktls_cipher_parameters[i];
 		crypto->ciphers[i] = EVP_CIPHER_fetch(NULL, parameters->evp_name, NULL);
 		crypto->expand[i] = expand_new(parameters->digest);
-		crypto->aead[i] = fastest((enum ktls_cipher)i);
 		complete = complete && crypto->ciphers[i] && crypto->expand[i];
+		if (complete)
+			crypto->aead[i] = fastest((enum ktls_cipher)i, crypto->ciphers[i]);
 	}
 	if (complete)
 		return 0;
