@@ -1,8 +1,8 @@
 /*
  * records: what ferrule's own record engine (ktls/record.c) needs to seal blocks as TLS records,
  * in memory, without sockets, by the library that ferrule would take or (--libcrypto) by the one
- * that `openssl speed` measures. Prints one line of
- * NAME=VALUE words as bench/load does, of which units are records:
+ * that `openssl speed` measures. Prints one line of NAME=VALUE words as bench/load does, of which
+ * units are records:
  *
  *   units=N bytes=N seconds=S cpu_ns=N user_ns=N
  */

@@ -23,7 +23,7 @@ struct ktls_aead_ops {
 	/* The key of the cipher's size, expanded for one direction; NULL when that fails. */
 	void *(*key_new)(const struct ktls_crypto *crypto, enum ktls_cipher cipher,
 		const uint8_t *key, enum ktls_direction direction);
-	/* Wipes it. NULL is none. */
+	/* Wipes it, too. Not for NULL. */
 	void (*key_free)(void *key);
 	/*
 	 * Seals the message's data, behind it the byte at `type` unless that is NULL, and

@@ -90,8 +90,7 @@ static void *ipsec_mb_key_new(const struct ktls_crypto *crypto, enum ktls_cipher
 
 static void ipsec_mb_key_free(void *key)
 {
-	if (key)
-		OPENSSL_cleanse(key, sizeof(struct gcm_key));
+	OPENSSL_cleanse(key, sizeof(struct gcm_key));
 	free(key);
 }
 
